@@ -1,0 +1,46 @@
+# imp_push: builds the extension with PGXS.
+#
+#   make && make install        build and install into the PostgreSQL of pg_config
+#   make installcheck           pg_regress and isolation tests against a running server
+#   dev/demo, dev/check         the two commands of the README
+#
+# WERROR=1 turns every warning into an error, as the checks do.
+
+EXTENSION = imp_push
+EXTVERSION = 1.0
+MODULE_big = imp_push
+PGFILEDESC = "imp_push - offline push for instant messaging"
+
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+
+# One subject a file, in load order: what a file uses stands before it.
+SQL_SUBJECTS = \
+	settings builtin_text certificate provider_token device_token presence \
+	user_profile dnd template message queue delivery render plan settle \
+	simulate explain people control status housekeeping privileges
+SQL_FILES = $(SQL_SUBJECTS:%=src/sql/%.sql)
+
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DOCS = README.md
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
+REGRESS_OPTS = --encoding=UTF8
+ISOLATION_OPTS = --encoding=UTF8
+
+PG_CONFIG ?= pg_config
+# PostgreSQL's own headers are not ours to warn about.
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers $(if $(WERROR),-Werror)
+SHLIB_LINK = -lcurl -lssl -lcrypto
+
+EXTRA_CLEAN = $(DATA_built)
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h)
+
+$(DATA_built): $(SQL_FILES) src/sql/prologue.sql
+	cat src/sql/prologue.sql $(SQL_FILES) > $@

@@ -1,0 +1,85 @@
+/*
+ * send.h
+ *		The transport: pushes in, answers out.  Never touches SQL.
+ *
+ * Everything here runs outside of transactions (invariant 1), and nothing
+ * here raises an ERROR for what a peer does: that ends in a verdict.
+ */
+#ifndef IMP_SEND_H
+#define IMP_SEND_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+#include "certificate.h"
+#include "push.h"
+
+/* Once, in the worker: curl_global_init and the private epoll descriptor. */
+extern void send_init(MemoryContext parent);
+extern int	send_epoll_fd(void);	/* readable: call send_drive() */
+
+/*
+ * Sets or replaces the configuration of a certificate; the transport owns it
+ * from here on.  Connections made with an earlier one finish what they carry
+ * and take nothing new.
+ */
+extern void send_set_certificate(Certificate *cert);
+extern void send_remove_certificate(const char *name);
+extern Certificate *send_get_certificate(const char *name); /* or NULL */
+
+/*
+ * Takes a push.  It comes back from send_next_answered(), exactly once: soon,
+ * with VERDICT_FREE_RETRY, if the circuit of its certificate is open.
+ */
+extern void send_submit(Push *push);
+
+/* Moves data: call when the epoll descriptor is readable or time has come. */
+extern void send_drive(TimestampTz now);
+
+/* Milliseconds until send_drive() must be called; -1: not before data comes. */
+extern long send_timeout(TimestampTz now);
+
+/* Pops a push that has its verdict, or NULL. */
+extern Push *send_next_answered(void);
+
+extern int	send_in_flight(void);	/* submitted and not handed back */
+extern int	send_connections(void); /* open now */
+extern uint64 send_resent(const char *certificate); /* by libcurl, silently */
+
+/*
+ * Certificates whose provider token must be renewed before they send on:
+ * returns one such, or NULL; the caller calls certificate_authorize() in a
+ * transaction and then send_authorized().  refused: see certificate.h.
+ */
+extern Certificate *send_needs_token(const char **refused);
+extern void send_authorized(Certificate *cert, bool authorized);
+
+/* Shutting down: hands back what was never sent as VERDICT_FREE_RETRY. */
+extern void send_stop_new(void);
+extern void send_finish(void);	/* closes all; what is left is forgotten */
+
+/*
+ * Circuits.  The worker asks which are open, so as not to plan for them, and
+ * mirrors them to imp_push.certificate_state when the generation changes.
+ */
+typedef struct CircuitStatus
+{
+	const char *certificate;
+	bool		open;
+	const char *reason;			/* NULL while closed */
+	char	   *detail;			/* for people: what libcurl or APNs said, never
+								 * a secret; or NULL */
+	TimestampTz since;
+	TimestampTz next_probe_at;	/* while open */
+	TimestampTz last_success_at;	/* 0: none yet */
+}			CircuitStatus;
+
+extern uint64 send_circuit_generation(void);	/* grows with each change */
+extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
+extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
+
+/* A certificate whose circuit is open and whose probe is due, or NULL: the
+ * worker submits one waiting push of it with probe = true. */
+extern const char *send_probe_due(TimestampTz now);
+
+#endif							/* IMP_SEND_H */
