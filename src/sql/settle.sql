@@ -1,0 +1,151 @@
+-- Settle: what became of what was sent.
+--
+-- Owns the writes of the worker after the network: outcomes, waiting pushes,
+-- dead tokens, the cursor.  Never decides anything.  Everything comes in
+-- arrays, a batch a statement.
+
+-- status is sent or failed, which are final, or retry: then the push has, or
+-- gets, a row in waiting.  A sibling that is still in flight when its message
+-- settles first is a retry that is due now.
+CREATE FUNCTION imp_push.settle(
+	message_ids bigint[], msg_ids text[], recipients text[], device_ids text[],
+	certificates text[], apns_ids uuid[], statuses text[], reasons text[],
+	details jsonb[], apns_statuses int[], attempts int[], has_row boolean[],
+	due timestamptz[], expires_at timestamptz[], decided_at timestamptz[],
+	finished_at timestamptz[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	current_slot CONSTANT smallint := imp_push.log_slot();
+BEGIN
+	INSERT INTO imp_push.delivery_log
+		(slot, message_id, msg_id, recipient, device_id, certificate, status,
+		 reason, detail, apns_id, apns_status, attempts, decided_at, finished_at)
+	SELECT current_slot, o.message_id, o.msg_id, o.recipient, o.device_id,
+		o.certificate, o.status, o.reason, o.detail, o.apns_id, o.apns_status,
+		o.attempts, o.decided_at, o.finished_at
+	FROM unnest(message_ids, msg_ids, recipients, device_ids, certificates,
+			apns_ids, statuses, reasons, details, apns_statuses, attempts,
+			decided_at, finished_at)
+		AS o(message_id, msg_id, recipient, device_id, certificate, apns_id,
+			status, reason, detail, apns_status, attempts, decided_at, finished_at)
+	WHERE o.status <> 'retry';
+
+	IF true = ANY (has_row) THEN
+		DELETE FROM imp_push.waiting w
+		USING unnest(message_ids, device_ids, certificates, statuses, has_row)
+			AS o(message_id, device_id, certificate, status, has_row)
+		WHERE o.has_row AND o.status <> 'retry'
+			AND w.message_id = o.message_id
+			AND w.device_id = o.device_id
+			AND w.certificate = o.certificate;
+	END IF;
+
+	IF 'retry' = ANY (statuses) THEN
+		INSERT INTO imp_push.waiting AS w
+			(message_id, device_id, certificate, recipient, msg_id, apns_id,
+			 attempts, due, expires_at, reason, apns_status, decided_at)
+		SELECT o.message_id, o.device_id, o.certificate, o.recipient, o.msg_id,
+			o.apns_id, o.attempts, o.due, o.expires_at, o.reason, o.apns_status,
+			o.decided_at
+		FROM unnest(message_ids, msg_ids, recipients, device_ids, certificates,
+				apns_ids, statuses, reasons, apns_statuses, attempts, due,
+				expires_at, decided_at)
+			AS o(message_id, msg_id, recipient, device_id, certificate, apns_id,
+				status, reason, apns_status, attempts, due, expires_at, decided_at)
+		WHERE o.status = 'retry'
+		ON CONFLICT (message_id, device_id, certificate) DO UPDATE
+			SET attempts = EXCLUDED.attempts, due = EXCLUDED.due,
+				expires_at = EXCLUDED.expires_at, reason = EXCLUDED.reason,
+				apns_status = COALESCE(EXCLUDED.apns_status, w.apns_status),
+				decided_at = EXCLUDED.decided_at;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION imp_push.settle(bigint[], text[], text[], text[], text[], uuid[], text[], text[], jsonb[], int[], int[], boolean[], timestamptz[], timestamptz[], timestamptz[], timestamptz[]) IS
+	'records what became of a batch of pushes; all arguments are arrays of one length, one element a push';
+
+-- A message that cannot be planned harms itself only.
+CREATE FUNCTION imp_push.fail_message(id bigint, reason text, at timestamptz)
+RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	DELETE FROM imp_push.waiting w WHERE w.message_id = fail_message.id;
+	INSERT INTO imp_push.delivery_log
+		(slot, message_id, msg_id, recipient, status, reason, attempts,
+		 decided_at, finished_at)
+	SELECT imp_push.log_slot(), m.id, m.msg_id, m.recipient, 'failed',
+		fail_message.reason, 0, fail_message.at, fail_message.at
+	FROM imp_push.offline_message m
+	WHERE m.id = fail_message.id;
+END;
+COMMENT ON FUNCTION imp_push.fail_message(bigint, text, timestamptz) IS
+	'ends a message that cannot be planned; reason is the SQLSTATE';
+
+-- Disables the bindings that still hold the token that was sent and were not
+-- registered after APNs lost sight of it.  unregistered_ms: milliseconds since
+-- the epoch, 0 where APNs gave no time.  Skips rows that a user has locked and
+-- returns their places in the arrays, to be tried again.
+CREATE FUNCTION imp_push.disable_tokens(
+	user_ids text[], device_ids text[], certificates text[], tokens text[],
+	reasons text[], unregistered_ms bigint[], at timestamptz)
+RETURNS SETOF int
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY
+	WITH dead AS MATERIALIZED (
+		SELECT d.*
+		FROM unnest(user_ids, device_ids, certificates, tokens, reasons, unregistered_ms)
+			WITH ORDINALITY
+			AS d(user_id, device_id, certificate, token, reason, ms, place)
+	), matching AS MATERIALIZED (
+		SELECT t.user_id, t.device_id, t.certificate, d.reason, d.place
+		FROM dead d
+			JOIN imp_push.device_token t
+				ON t.user_id = d.user_id
+					AND t.device_id = d.device_id
+					AND t.certificate = d.certificate
+		WHERE t.token = d.token
+			AND t.disabled_at IS NULL
+			AND (d.ms = 0 OR t.registered_at <= to_timestamp(d.ms / 1000.0))
+	), free AS MATERIALIZED (
+		SELECT t.user_id, t.device_id, t.certificate
+		FROM imp_push.device_token t
+		WHERE (t.user_id, t.device_id, t.certificate) IN (
+			SELECT m.user_id, m.device_id, m.certificate FROM matching m)
+		FOR NO KEY UPDATE SKIP LOCKED
+	), disabled AS (
+		UPDATE imp_push.device_token t
+		SET disabled_at = disable_tokens.at, disabled_reason = m.reason
+		FROM matching m
+			JOIN free f
+				ON f.user_id = m.user_id
+					AND f.device_id = m.device_id
+					AND f.certificate = m.certificate
+		WHERE t.user_id = m.user_id
+			AND t.device_id = m.device_id
+			AND t.certificate = m.certificate
+		RETURNING m.place
+	)
+	SELECT m.place::int
+	FROM matching m
+	WHERE NOT EXISTS (SELECT FROM disabled d WHERE d.place = m.place);
+END
+$$;
+COMMENT ON FUNCTION imp_push.disable_tokens(text[], text[], text[], text[], text[], bigint[], timestamptz) IS
+	'disables bindings whose token APNs has declared dead; returns the places of those that are locked now';
+
+CREATE FUNCTION imp_push.store_cursor(worker smallint, snapshot pg_snapshot)
+RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	INSERT INTO imp_push.worker_cursor AS c (worker, snapshot)
+	VALUES (store_cursor.worker, store_cursor.snapshot)
+	ON CONFLICT (worker) DO UPDATE SET snapshot = EXCLUDED.snapshot;
+END;
+COMMENT ON FUNCTION imp_push.store_cursor(smallint, pg_snapshot) IS
+	'remembers how far a worker has read: all that the snapshot sees has an outcome or waits';

@@ -1,0 +1,239 @@
+-- What the worker asks for: planned pushes, of new messages and of those that
+-- wait.
+--
+-- Each call is one short transaction of the worker: it plans a batch, writes
+-- down what needs no network, and hands out the rest.  A message whose every
+-- binding is pushed leaves no row here; its first settle does that.
+
+CREATE TYPE imp_push.planned_push AS (
+	message_id	bigint,
+	msg_id		text,
+	recipient	text,
+	device_id	text,
+	certificate	text,
+	token		text,
+	payload		text,
+	topic		text,
+	push_type	text,
+	priority	int,
+	expiration	bigint,
+	collapse_id	text,
+	apns_id		uuid,
+	expires_at	timestamptz,
+	detail		jsonb,
+	attempts	int,
+	waiting		boolean
+);
+COMMENT ON TYPE imp_push.planned_push IS
+	'a push for the worker to send; waiting: it has a row in imp_push.waiting';
+
+-- A first attempt.  If only some of a message's bindings are pushed, each of
+-- the others has an outcome now; so that a crash does not lose the pushes,
+-- they get a row in the same transaction.
+CREATE FUNCTION imp_push.plan_messages(ids bigint[], at timestamptz)
+RETURNS SETOF imp_push.planned_push
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	messages CONSTANT imp_push.offline_message[] := ARRAY(
+		SELECT m FROM imp_push.offline_message m WHERE m.id = ANY (ids));
+	current_slot CONSTANT smallint := imp_push.log_slot();
+BEGIN
+	RETURN QUERY
+	WITH decided AS MATERIALIZED (
+		SELECT d.*,
+			bool_or(d.check_no IS NOT NULL)
+				OVER (PARTITION BY d.message_id) AS has_outcome
+		FROM imp_push.decide(messages, NULL, NULL, at) d
+	), logged AS (
+		INSERT INTO imp_push.delivery_log
+			(slot, message_id, msg_id, recipient, device_id, certificate,
+			 status, reason, detail, apns_id, attempts, decided_at, finished_at)
+		SELECT current_slot, d.message_id, d.msg_id, d.recipient, d.device_id,
+			d.certificate, imp_push.check_status(d.check_no),
+			imp_push.check_reason(d.check_no), d.detail, d.apns_id, 0, at, at
+		FROM decided d
+			CROSS JOIN imp_push.settings s
+		WHERE d.check_no IS NOT NULL
+			AND (s.record_suppressed
+				OR d.device_id IS NOT NULL
+				OR imp_push.check_status(d.check_no) <> 'suppressed'
+				OR (s.push_unacknowledged
+					AND imp_push.check_reason(d.check_no) = 'online'))
+	), parked AS (
+		INSERT INTO imp_push.waiting
+			(message_id, device_id, certificate, recipient, msg_id, apns_id,
+			 attempts, due, expires_at, decided_at)
+		SELECT d.message_id, d.device_id, d.certificate, d.recipient, d.msg_id,
+			d.apns_id, 0, at, d.expires_at, at
+		FROM decided d
+		WHERE d.check_no IS NULL AND d.has_outcome
+	)
+	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
+		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome
+	FROM decided d
+	WHERE d.check_no IS NULL;
+END
+$$;
+COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
+	'plans new messages: writes the outcome of those who get nothing, returns the pushes';
+
+-- What is due.  Certificates whose circuit is open are left alone until a
+-- probe, but for messages whose life is over.  in_flight are the apns-ids of
+-- pushes under way.
+CREATE FUNCTION imp_push.next_waiting(at timestamptz, open_circuits text[],
+									  in_flight uuid[], max int)
+RETURNS TABLE (message_id bigint, device_id text, certificate text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	(SELECT due.message_id, due.device_id, due.certificate
+	 FROM imp_push.certificate c
+		CROSS JOIN LATERAL (
+			SELECT w.message_id, w.device_id, w.certificate, w.due
+			FROM imp_push.waiting w
+			WHERE w.certificate = c.name AND w.due <= next_waiting.at
+				AND w.apns_id <> ALL (next_waiting.in_flight)
+			ORDER BY w.due
+			LIMIT next_waiting.max) due
+	 WHERE c.name <> ALL (next_waiting.open_circuits)
+	 ORDER BY due.due
+	 LIMIT next_waiting.max)
+	UNION
+	(SELECT w.message_id, w.device_id, w.certificate
+	 FROM imp_push.waiting w
+	 WHERE w.expires_at < next_waiting.at
+		AND w.apns_id <> ALL (next_waiting.in_flight)
+	 ORDER BY w.expires_at
+	 LIMIT next_waiting.max);
+END;
+COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
+	'waiting pushes that are due, oldest first, without those of open circuits and those in flight';
+
+-- One push to try an open circuit with: not with a token that has just been
+-- refused, so the newest registration among those that wait longest.
+CREATE FUNCTION imp_push.next_probe(probed_certificate text, in_flight uuid[])
+RETURNS TABLE (message_id bigint, device_id text, certificate text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT w.message_id, w.device_id, w.certificate
+	FROM (
+		SELECT o.*
+		FROM imp_push.waiting o
+		WHERE o.certificate = probed_certificate
+			AND o.apns_id <> ALL (next_probe.in_flight)
+		ORDER BY o.due
+		LIMIT 100) w
+		LEFT JOIN imp_push.device_token t
+			ON t.user_id = w.recipient AND t.device_id = w.device_id
+				AND t.certificate = w.certificate
+	ORDER BY w.attempts, t.registered_at DESC NULLS LAST
+	LIMIT 1;
+END;
+COMMENT ON FUNCTION imp_push.next_probe(text, uuid[]) IS
+	'a waiting push to try an open circuit with';
+
+CREATE FUNCTION imp_push.next_due(open_circuits text[], in_flight uuid[])
+RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN (
+	SELECT LEAST(
+		(SELECT pg_catalog.min(due.due)
+		 FROM imp_push.certificate c
+			CROSS JOIN LATERAL (
+				SELECT w.due
+				FROM imp_push.waiting w
+				WHERE w.certificate = c.name
+					AND w.apns_id <> ALL (next_due.in_flight)
+				ORDER BY w.due
+				LIMIT 1) due
+		 WHERE c.name <> ALL (next_due.open_circuits)),
+		(SELECT w.expires_at
+		 FROM imp_push.waiting w
+		 WHERE w.apns_id <> ALL (next_due.in_flight)
+		 ORDER BY w.expires_at
+		 LIMIT 1)));
+COMMENT ON FUNCTION imp_push.next_due(text[], uuid[]) IS
+	'when the next waiting push is due or its message''s life is over; NULL: none';
+
+-- A further attempt: decided anew, for one binding each.  What is not to be
+-- pushed any more ends here, and so does what belonged to a message that has
+-- been deleted.
+CREATE FUNCTION imp_push.plan_waiting(message_ids bigint[], device_ids text[],
+									  certificates text[], at timestamptz)
+RETURNS SETOF imp_push.planned_push
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	current_slot CONSTANT smallint := imp_push.log_slot();
+	messages imp_push.offline_message[];
+	devices text[];
+	certs text[];
+BEGIN
+	SELECT array_agg(m), array_agg(w.device_id), array_agg(w.certificate)
+	INTO messages, devices, certs
+	FROM unnest(message_ids, device_ids, certificates)
+			AS w(message_id, device_id, certificate)
+		JOIN imp_push.offline_message m ON m.id = w.message_id;
+
+	RETURN QUERY
+	WITH decided AS MATERIALIZED (
+		SELECT d.*
+		FROM imp_push.decide(messages, devices, certs, at) d
+	), ended AS (
+		DELETE FROM imp_push.waiting w
+		USING unnest(message_ids, device_ids, certificates)
+				AS asked(message_id, device_id, certificate)
+			LEFT JOIN decided d
+				ON d.message_id = asked.message_id
+					AND d.device_id = asked.device_id
+					AND d.certificate = asked.certificate
+		WHERE w.message_id = asked.message_id
+			AND w.device_id = asked.device_id
+			AND w.certificate = asked.certificate
+			AND (d.message_id IS NULL OR d.check_no IS NOT NULL)
+		RETURNING w.*, d.check_no, d.detail
+	), logged AS (
+		INSERT INTO imp_push.delivery_log
+			(slot, message_id, msg_id, recipient, device_id, certificate, status,
+			 reason, detail, apns_id, apns_status, attempts, decided_at, finished_at)
+		SELECT current_slot, e.message_id, e.msg_id, e.recipient, e.device_id,
+			e.certificate,
+			CASE WHEN e.check_no IS NULL THEN 'cancelled'
+				ELSE imp_push.check_status(e.check_no) END,
+			CASE WHEN e.check_no IS NULL THEN COALESCE(cancelled.reason, 'acknowledged')
+				ELSE imp_push.check_reason(e.check_no) END,
+			e.detail, e.apns_id, e.apns_status, e.attempts, at, at
+		FROM ended e
+			LEFT JOIN LATERAL (
+				SELECT l.device_id, l.reason
+				FROM imp_push.delivery_log l
+				WHERE e.check_no IS NULL
+					AND l.recipient = e.recipient
+					AND l.msg_id = e.msg_id
+					AND l.message_id = e.message_id
+					AND l.status = 'cancelled'
+					AND (l.device_id IS NULL
+						OR (l.device_id = e.device_id
+							AND l.certificate = e.certificate))
+				ORDER BY l.device_id NULLS LAST
+				LIMIT 1
+			) cancelled ON true
+		-- the DELETE that took the message has said it for this binding
+		WHERE cancelled.device_id IS NULL
+	)
+	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
+		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true
+	FROM decided d
+		JOIN imp_push.waiting w
+			ON w.message_id = d.message_id
+				AND w.device_id = d.device_id
+				AND w.certificate = d.certificate
+	WHERE d.check_no IS NULL;
+END
+$$;
+COMMENT ON FUNCTION imp_push.plan_waiting(bigint[], text[], text[], timestamptz) IS
+	'plans waiting pushes anew: ends those that are not to be pushed any more, returns the others';
