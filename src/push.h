@@ -6,8 +6,12 @@
 #define IMP_PUSH_PUSH_H
 
 #include "postgres.h"
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
+
+#include "cursor.h"
 
 /* What became of an attempt. */
 typedef enum Verdict
@@ -20,14 +24,24 @@ typedef enum Verdict
 	VERDICT_FREE_RETRY			/* costs none: not processed, circuit … */
 }			Verdict;
 
-struct Message;
+/* A message with pushes in flight. */
+typedef struct Message
+{
+	int64		id;
+	char	   *msg_id;
+	char	   *recipient;
+	dlist_head	pushes;			/* those that are not settled */
+	Generation *generation;		/* that waits for it; NULL: it has its rows */
+	bool		counted;		/* by that generation */
+} Message;
 
 typedef struct Push
 {
 	dlist_node	node;			/* in exactly one list: the queue of its
 								 * sender, its lane, or the settle list */
 	dlist_node	sibling;		/* in its message's list */
-	struct Message *message;	/* owned by plan.c/settle.c */
+	dlist_node	row_node;		/* if waiting: in the list of such */
+	Message    *message;
 
 	/* From the plan.  All strings live as long as the Push. */
 	char	   *device_id;
@@ -41,8 +55,13 @@ typedef struct Push
 	int			priority;		/* 10 or 5 */
 	int64		expiration;		/* epoch seconds */
 	char	   *collapse_id;	/* or NULL */
+	TimestampTz expires_at;		/* end of the message's life */
+	TimestampTz decided_at;
+	char	   *detail;			/* JSON for the log, or NULL */
 	int			attempts;		/* charged before this one */
 	bool		waiting;		/* has a row in imp_push.waiting */
+	bool		settling;		/* in the batch being settled */
+	bool		token_noted;	/* as dead, by settle.c */
 	bool		probe;			/* tries an open circuit */
 
 	/* From the transport, set before the push is handed back. */
@@ -54,5 +73,29 @@ typedef struct Push
 	int64		unregistered_at;	/* ms since the epoch, from a 410; 0: none */
 	TimestampTz answered_at;
 }			Push;
+
+extern void push_init(MemoryContext parent);
+
+/*
+ * Makes a push of a row of imp_push.planned_push; it belongs to the message
+ * of the push before it, if that has the same id.
+ */
+extern Push *push_from_row(HeapTuple row, TupleDesc desc,
+						   Generation *generation, Message *previous);
+
+/* The transaction that planned it has been committed. */
+extern void push_planned(Push *push);
+
+/* It has a row in imp_push.waiting now. */
+extern void push_has_row(Push *push);
+
+/* Each push of the message has a row of some kind: the cursor may pass. */
+extern void message_has_rows(Message *message);
+
+/* Ends a push, and its message with the last one. */
+extern void push_free(Push *push);
+
+/* uuid[]: the apns-ids of those in flight that have a row in waiting. */
+extern Datum pushes_with_row(void);
 
 #endif							/* IMP_PUSH_PUSH_H */

@@ -67,18 +67,25 @@ $$;
 COMMENT ON FUNCTION imp_push.settle(bigint[], text[], text[], text[], text[], uuid[], text[], text[], jsonb[], int[], int[], boolean[], timestamptz[], timestamptz[], timestamptz[], timestamptz[]) IS
 	'records what became of a batch of pushes; all arguments are arrays of one length, one element a push';
 
--- A message that cannot be planned harms itself only.
+-- A message that cannot be planned harms itself only: it ends, or what waits
+-- of it does.
 CREATE FUNCTION imp_push.fail_message(id bigint, reason text, at timestamptz)
 RETURNS void
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-	DELETE FROM imp_push.waiting w WHERE w.message_id = fail_message.id;
+	WITH ended AS (
+		DELETE FROM imp_push.waiting w
+		WHERE w.message_id = fail_message.id
+		RETURNING w.*
+	)
 	INSERT INTO imp_push.delivery_log
-		(slot, message_id, msg_id, recipient, status, reason, attempts,
-		 decided_at, finished_at)
-	SELECT imp_push.log_slot(), m.id, m.msg_id, m.recipient, 'failed',
-		fail_message.reason, 0, fail_message.at, fail_message.at
+		(slot, message_id, msg_id, recipient, device_id, certificate, status,
+		 reason, apns_id, apns_status, attempts, decided_at, finished_at)
+	SELECT imp_push.log_slot(), m.id, m.msg_id, m.recipient, e.device_id,
+		e.certificate, 'failed', fail_message.reason, e.apns_id, e.apns_status,
+		COALESCE(e.attempts, 0), fail_message.at, fail_message.at
 	FROM imp_push.offline_message m
+		LEFT JOIN ended e ON e.message_id = m.id
 	WHERE m.id = fail_message.id;
 END;
 COMMENT ON FUNCTION imp_push.fail_message(bigint, text, timestamptz) IS

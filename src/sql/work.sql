@@ -74,7 +74,8 @@ BEGIN
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
 		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome
 	FROM decided d
-	WHERE d.check_no IS NULL;
+	WHERE d.check_no IS NULL
+	ORDER BY d.message_id;
 END
 $$;
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS

@@ -1,0 +1,470 @@
+/*
+ * plan.c
+ *		Plan: from work in the tables to pushes in the transport.
+ *
+ * SQL decides (src/sql/plan.sql); this file asks for a page of work, turns
+ * rows into pushes and hands them over after the commit.  It never looks at
+ * the network.  A message that cannot be planned harms itself only: a page
+ * that raises an error is halved until the culprit is alone.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "cursor.h"
+#include "plan.h"
+#include "send.h"
+#include "session.h"
+#include "status.h"
+
+/*
+ * What is to be planned: new messages by id, or waiting pushes by their key.
+ * Everything before next is done.
+ */
+typedef struct Work
+{
+	Generation *generation;		/* of new messages; NULL: waiting pushes */
+	int			count;
+	int			next;
+	Datum	   *message_ids;
+	Datum	   *device_ids;
+	Datum	   *certificates;
+} Work;
+
+static MemoryContext page_context;	/* the page of new messages */
+static MemoryContext due_context;	/* the page of waiting pushes */
+
+static Work page;				/* survives an error of the moment */
+static bool page_is_full;
+static TimestampTz next_due = DT_NOBEGIN;
+
+static PlanResult read_page(int max);
+static PlanResult read_due(int max, Work *work, const char *probe);
+static PlanResult run_due(int max, const char *probe,
+						  void (*submit) (Push *push));
+static bool plan_work(Work *work, void (*submit) (Push *push));
+static void plan_slice(Work *work, int size, dlist_head *pushes);
+static bool fail_message(Datum message_id, int sqlstate);
+
+void
+plan_init(MemoryContext parent)
+{
+	page_context = AllocSetContextCreate(parent, "imp_push page",
+										 ALLOCSET_DEFAULT_SIZES);
+	due_context = AllocSetContextCreate(parent, "imp_push due",
+										ALLOCSET_DEFAULT_SIZES);
+}
+
+/* -------------------------------------------------------------------------
+ * New messages
+ * -------------------------------------------------------------------------
+ */
+
+PlanResult
+plan_new(int max, void (*submit) (Push *push))
+{
+	volatile PlanResult result = PLAN_NOT_STARTED;
+	int			found;
+
+	/* What could not be planned a moment ago comes first. */
+	if (page.next == page.count)
+	{
+		MemoryContextReset(page_context);
+		memset(&page, 0, sizeof(page));
+		PG_TRY();
+		{
+			SessionState state = status_begin(SESSION_WORKER);
+
+			if (state == SESSION_READY)
+			{
+				result = read_page(max);
+				session_commit();
+			}
+			else if (state != SESSION_NO_EXTENSION)
+				result = PLAN_FAILED;
+		}
+		PG_CATCH();
+		{
+			session_recover(page_context, "read new messages");
+			result = PLAN_FAILED;
+		}
+		PG_END_TRY();
+		if (result != PLAN_SOME)
+			return result;
+	}
+
+	found = page.count;
+	if (!plan_work(&page, submit))
+		return PLAN_FAILED;
+	status_planned(found);
+	if (page_is_full)
+		return PLAN_MORE;
+	cursor_end();
+	return found > 0 ? PLAN_SOME : PLAN_NOTHING;
+}
+
+/*
+ * Reads the next page.  It may come out empty although there is more: what
+ * has an outcome already is passed over.
+ */
+static PlanResult
+read_page(int max)
+{
+	static SPIPlanPtr begin_plan = NULL;
+	static SPIPlanPtr page_plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
+	Datum		args[6];
+	bool		isnull;
+
+	SPI_execute_plan(session_plan(&begin_plan,
+								  "SELECT c.started, pg_catalog.pg_current_snapshot()::text"
+								  " FROM imp_push.control c", 0, NULL),
+					 NULL, NULL, true, 1);
+	if (SPI_processed == 0 ||
+		!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+									SPI_tuptable->tupdesc, 1, &isnull)))
+		return PLAN_NOT_STARTED;
+	if (cursor_reading() == NULL)
+		cursor_begin(SPI_getvalue(SPI_tuptable->vals[0],
+								  SPI_tuptable->tupdesc, 2));
+
+	args[0] = CStringGetTextDatum(cursor_seen());
+	args[1] = CStringGetTextDatum(cursor_now());
+	args[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor_after_xid));
+	args[3] = Int64GetDatum(cursor_after_id);
+	args[4] = Int32GetDatum(max);
+	args[5] = BoolGetDatum(cursor_recovering());
+	SPI_execute_plan(session_plan(&page_plan,
+								  "SELECT n.id, n.queued_xid, n.settled"
+								  " FROM imp_push.next_messages($1::pg_snapshot,"
+								  " $2::pg_snapshot, $3, $4, $5, $6) n",
+								  6, types),
+					 args, NULL, true, 0);
+
+	page_is_full = SPI_processed == (uint64) max;
+	page.message_ids = MemoryContextAlloc(page_context, sizeof(Datum) * max);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		Datum		id = SPI_getbinval(row, desc, 1, &isnull);
+		Datum		xid = SPI_getbinval(row, desc, 2, &isnull);
+
+		cursor_advance(U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
+					   DatumGetInt64(id));
+		if (!DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)))
+			page.message_ids[page.count++] = id;
+	}
+	page.generation = cursor_reading();
+	return PLAN_SOME;
+}
+
+/* -------------------------------------------------------------------------
+ * Waiting pushes
+ * -------------------------------------------------------------------------
+ */
+
+PlanResult
+plan_due(int max, void (*submit) (Push *push))
+{
+	return run_due(max, NULL, submit);
+}
+
+PlanResult
+plan_probe(const char *certificate, void (*submit) (Push *push))
+{
+	return run_due(1, certificate, submit);
+}
+
+TimestampTz
+plan_next_due(void)
+{
+	return next_due;
+}
+
+void
+plan_due_changed(TimestampTz due)
+{
+	next_due = Min(next_due, due);
+}
+
+static PlanResult
+run_due(int max, const char *probe, void (*submit) (Push *push))
+{
+	volatile PlanResult result = PLAN_NOT_STARTED;
+	Work	   *work;
+
+	MemoryContextReset(due_context);
+	work = MemoryContextAllocZero(due_context, sizeof(Work));
+	PG_TRY();
+	{
+		SessionState state = status_begin(SESSION_WORKER);
+
+		if (state == SESSION_READY)
+		{
+			result = read_due(max, work, probe);
+			session_commit();
+		}
+		else if (state != SESSION_NO_EXTENSION)
+			result = PLAN_FAILED;
+	}
+	PG_CATCH();
+	{
+		session_recover(due_context, "read waiting pushes");
+		result = PLAN_FAILED;
+	}
+	PG_END_TRY();
+
+	if (work->count > 0 && !plan_work(work, submit))
+		return PLAN_FAILED;
+	return result;
+}
+
+static Datum
+open_circuits_array(void)
+{
+	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext,
+											 false);
+	CircuitStatus *circuits;
+	int			count = send_circuits(&circuits);
+
+	for (int i = 0; i < count; i++)
+		if (circuits[i].open)
+			accumArrayResult(state,
+							 CStringGetTextDatum(circuits[i].certificate),
+							 false, TEXTOID, CurrentMemoryContext);
+	return makeArrayResult(state, CurrentMemoryContext);
+}
+
+/*
+ * Reads what is due, or one push for a probe, and when the next will be due:
+ * at once if this page is full.
+ */
+static PlanResult
+read_due(int max, Work *work, const char *probe)
+{
+	static SPIPlanPtr due_plan = NULL;
+	static SPIPlanPtr probe_plan = NULL;
+	static SPIPlanPtr next_plan = NULL;
+	Oid			due_types[] = {TIMESTAMPTZOID, TEXTARRAYOID, get_array_type(UUIDOID), INT4OID};
+	Oid			probe_types[] = {TEXTOID, due_types[2]};
+	Oid			next_types[] = {TEXTARRAYOID, due_types[2]};
+	Datum		open_circuits = open_circuits_array();
+	Datum		in_flight = pushes_with_row();
+	bool		isnull;
+
+	if (probe != NULL)
+	{
+		Datum		args[] = {CStringGetTextDatum(probe), in_flight};
+
+		SPI_execute_plan(session_plan(&probe_plan,
+									  "SELECT * FROM imp_push.next_probe($1, $2)",
+									  2, probe_types),
+						 args, NULL, true, 0);
+	}
+	else
+	{
+		Datum		args[] = {TimestampTzGetDatum(GetCurrentTimestamp()),
+		open_circuits, in_flight, Int32GetDatum(max)};
+
+		SPI_execute_plan(session_plan(&due_plan,
+									  "SELECT * FROM imp_push.next_waiting($1, $2, $3, $4)",
+									  4, due_types),
+						 args, NULL, true, 0);
+	}
+
+	work->count = (int) SPI_processed;
+	work->message_ids = MemoryContextAlloc(due_context, sizeof(Datum) * (work->count + 1) * 3);
+	work->device_ids = work->message_ids + work->count;
+	work->certificates = work->device_ids + work->count;
+	for (int i = 0; i < work->count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(due_context);
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		work->message_ids[i] = SPI_getbinval(row, desc, 1, &isnull);
+		work->device_ids[i] = datumCopy(SPI_getbinval(row, desc, 2, &isnull), false, -1);
+		work->certificates[i] = datumCopy(SPI_getbinval(row, desc, 3, &isnull), false, -1);
+		MemoryContextSwitchTo(old);
+	}
+	if (probe != NULL)
+		return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
+	if (work->count >= max)
+		return PLAN_MORE;
+
+	{
+		Datum		args[] = {open_circuits, in_flight};
+
+		SPI_execute_plan(session_plan(&next_plan,
+									  "SELECT imp_push.next_due($1, $2)",
+									  2, next_types),
+						 args, NULL, true, 1);
+	}
+	next_due = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
+												 SPI_tuptable->tupdesc, 1, &isnull));
+	if (isnull)
+		next_due = DT_NOEND;
+	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
+}
+
+/* -------------------------------------------------------------------------
+ * Planning
+ * -------------------------------------------------------------------------
+ */
+
+/*
+ * Plans all of it, a slice a transaction, and hands over the pushes of each
+ * slice after its commit.  A slice that raises an error is halved, down to
+ * the one that is at fault, which ends as failed.  Returns false if an error
+ * was of the moment; work->next then says how far it came.
+ */
+static bool
+plan_work(Work *work, void (*submit) (Push *push))
+{
+	int			slice = work->count;
+
+	while (work->next < work->count)
+	{
+		int			size = Min(slice, work->count - work->next);
+		dlist_head	pushes;
+		volatile int sqlstate = 0;
+
+		dlist_init(&pushes);
+		PG_TRY();
+		{
+			plan_slice(work, size, &pushes);
+		}
+		PG_CATCH();
+		{
+			sqlstate = session_recover(due_context, "plan");
+		}
+		PG_END_TRY();
+
+		if (sqlstate == 0)
+		{
+			while (!dlist_is_empty(&pushes))
+			{
+				Push	   *push = dlist_container(Push, node,
+												   dlist_pop_head_node(&pushes));
+
+				push_planned(push);
+				submit(push);
+			}
+			work->next += size;
+			slice = Min(slice * 2, work->count);
+			continue;
+		}
+
+		while (!dlist_is_empty(&pushes))
+			push_free(dlist_container(Push, node, dlist_pop_head_node(&pushes)));
+		if (session_error_is_passing(sqlstate))
+			return false;
+		if (size == 1 &&
+			!fail_message(work->message_ids[work->next], sqlstate))
+			return false;
+		if (size == 1)
+			work->next++;
+		slice = Max(size / 2, 1);
+	}
+	return true;
+}
+
+/*
+ * One transaction: plans size elements and makes pushes of the rows.  The
+ * list is complete only if no error was raised.
+ */
+static void
+plan_slice(Work *work, int size, dlist_head *pushes)
+{
+	static SPIPlanPtr new_plan = NULL;
+	static SPIPlanPtr due_plan = NULL;
+	TimestampTz now = GetCurrentTimestamp();
+	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
+	Message    *message = NULL;
+	SessionState state = status_begin(SESSION_WORKER);
+
+	if (state != SESSION_READY)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension imp_push is not as it was a moment ago")));
+
+	if (work->generation != NULL)
+	{
+		Oid			new_types[] = {types[0], types[3]};
+		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
+		TimestampTzGetDatum(now)};
+
+		SPI_execute_plan(session_plan(&new_plan,
+									  "SELECT * FROM imp_push.plan_messages($1, $2)",
+									  2, new_types),
+						 args, NULL, false, 0);
+	}
+	else
+	{
+		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
+			session_array(work->device_ids + work->next, NULL, size, TEXTOID),
+			session_array(work->certificates + work->next, NULL, size, TEXTOID),
+		TimestampTzGetDatum(now)};
+
+		SPI_execute_plan(session_plan(&due_plan,
+									  "SELECT * FROM imp_push.plan_waiting($1, $2, $3, $4)",
+									  4, types),
+						 args, NULL, false, 0);
+	}
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		/* Pushes of one message stand together. */
+		Push	   *push = push_from_row(row, desc, work->generation, message);
+
+		message = push->message;
+		push->decided_at = now;
+		dlist_push_tail(pushes, &push->node);
+	}
+	session_commit();
+}
+
+/* Writes down that a message cannot be planned; false if not even that. */
+static bool
+fail_message(Datum message_id, int sqlstate)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		if (status_begin(SESSION_WORKER) == SESSION_READY)
+		{
+			Datum		args[] = {message_id,
+				CStringGetTextDatum(unpack_sql_state(sqlstate)),
+			TimestampTzGetDatum(GetCurrentTimestamp())};
+
+			SPI_execute_plan(session_plan(&plan,
+										  "SELECT imp_push.fail_message($1, $2, $3)",
+										  3, types),
+							 args, NULL, false, 0);
+			session_commit();
+			done = true;
+		}
+	}
+	PG_CATCH();
+	{
+		session_recover(due_context, "set a message aside");
+	}
+	PG_END_TRY();
+	return done;
+}

@@ -1,0 +1,42 @@
+/*
+ * plan.h
+ *		From work in the tables to pushes in the transport.
+ */
+#ifndef IMP_PLAN_H
+#define IMP_PLAN_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+#include "push.h"
+
+/* What a look at the tables found. */
+typedef enum PlanResult
+{
+	PLAN_NOTHING,				/* no work that could be done now */
+	PLAN_SOME,					/* all there was */
+	PLAN_MORE,					/* a full page: look again */
+	PLAN_NOT_STARTED,			/* the database is stopped */
+	PLAN_FAILED					/* an error of the moment; try again later */
+}			PlanResult;
+
+extern void plan_init(MemoryContext parent);
+
+/*
+ * Plans a page of new messages, at most max of them, and hands the pushes to
+ * submit().  Runs transactions of its own.
+ */
+extern PlanResult plan_new(int max, void (*submit) (Push *push));
+
+/* The same for waiting pushes that are due. */
+extern PlanResult plan_due(int max, void (*submit) (Push *push));
+
+/* One waiting push to try an open circuit with; PLAN_NOTHING if none waits. */
+extern PlanResult plan_probe(const char *certificate,
+							 void (*submit) (Push *push));
+
+/* When plan_due() will have something to do; DT_NOEND: not foreseeable. */
+extern TimestampTz plan_next_due(void);
+extern void plan_due_changed(TimestampTz due);	/* something waits until */
+
+#endif							/* IMP_PLAN_H */

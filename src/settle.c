@@ -1,0 +1,542 @@
+/*
+ * settle.c
+ *		Settle: from answers in memory to outcomes in the tables.
+ *
+ * Answers are settled as they come, in small batches, each one transaction:
+ * outcomes, pushes that go later, dead tokens, the cursor.  What is settled
+ * here is forgotten only after its commit.  This file never decides what an
+ * answer means (answer.c does) and never looks at the network.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cursor.h"
+#include "plan.h"
+#include "session.h"
+#include "settle.h"
+#include "status.h"
+
+/*
+ * A batch is settled when it has this many answers, or when its first one is
+ * this old: long enough to share a commit, too short for anybody to notice.
+ */
+#define BATCH_SIZE 256
+#define BATCH_DELAY_MS 10
+
+/* After an error of the moment. */
+#define RETRY_DELAY_MS 1000
+
+/* How often the cursor is stored (04: at most once a second). */
+#define CURSOR_INTERVAL_MS 1000
+
+/* Parameters of imp_push.settle(), in order. */
+enum SettleColumn
+{
+	SETTLE_MESSAGE_ID,
+	SETTLE_MSG_ID,
+	SETTLE_RECIPIENT,
+	SETTLE_DEVICE_ID,
+	SETTLE_CERTIFICATE,
+	SETTLE_APNS_ID,
+	SETTLE_STATUS,
+	SETTLE_REASON,
+	SETTLE_DETAIL,
+	SETTLE_APNS_STATUS,
+	SETTLE_ATTEMPTS,
+	SETTLE_HAS_ROW,
+	SETTLE_DUE,
+	SETTLE_EXPIRES_AT,
+	SETTLE_DECIDED_AT,
+	SETTLE_FINISHED_AT,
+	SETTLE_COLUMNS
+};
+
+static const Oid column_types[SETTLE_COLUMNS] = {
+	INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID,
+	JSONBOID, INT4OID, INT4OID, BOOLOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID
+};
+
+/* Rows for imp_push.settle(), column by column. */
+typedef struct Rows
+{
+	int			count;
+	int			allocated;
+	Datum	   *values[SETTLE_COLUMNS];
+	bool	   *nulls[SETTLE_COLUMNS];
+} Rows;
+
+/* A token that a user's transaction had locked: tried again. */
+typedef struct DeadToken
+{
+	dlist_node	node;
+	char	   *user_id;
+	char	   *device_id;
+	char	   *certificate;
+	char	   *token;
+	char	   *reason;
+	int64		unregistered_at;
+	bool		locked;			/* by a user's transaction */
+} DeadToken;
+
+static MemoryContext batch_context; /* reset after each transaction */
+static MemoryContext dead_context;
+
+static dlist_head answered = DLIST_STATIC_INIT(answered);
+static dlist_head dead_tokens = DLIST_STATIC_INIT(dead_tokens);
+static int	answered_count;
+static TimestampTz first_answer;
+static TimestampTz retry_at;
+static TimestampTz dead_retry_at;
+static TimestampTz cursor_stored_at;
+
+static int	settle_batch(int size);
+static void settle_transaction(int size);
+static void write_rows(int size);
+static void add_row(Rows *rows, Push *push, bool in_flight);
+static void remember_dead_tokens(int size);
+static void disable_tokens(void);
+static void forget_dead_tokens(void);
+static void store_cursor(void);
+static void forget_batch(int size);
+
+void
+settle_init(MemoryContext parent)
+{
+	batch_context = AllocSetContextCreate(parent, "imp_push settle",
+										  ALLOCSET_DEFAULT_SIZES);
+	dead_context = AllocSetContextCreate(parent, "imp_push dead tokens",
+										 ALLOCSET_SMALL_SIZES);
+}
+
+void
+settle_add(Push *push)
+{
+	if (answered_count++ == 0)
+		first_answer = GetCurrentTimestamp();
+	dlist_push_tail(&answered, &push->node);
+}
+
+int
+settle_pending(void)
+{
+	return answered_count;
+}
+
+TimestampTz
+settle_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	if (answered_count >= BATCH_SIZE)
+		due = DT_NOBEGIN;
+	else if (answered_count > 0)
+		due = TimestampTzPlusMilliseconds(first_answer, BATCH_DELAY_MS);
+	else
+	{
+		if (cursor_storable() != NULL)
+			due = TimestampTzPlusMilliseconds(cursor_stored_at,
+											  CURSOR_INTERVAL_MS);
+		if (!dlist_is_empty(&dead_tokens))
+			due = Min(due, dead_retry_at);
+	}
+	return Max(due, retry_at);
+}
+
+bool
+settle_run(void)
+{
+	int			size = answered_count;
+
+	do
+	{
+		int			sqlstate = settle_batch(size);
+
+		if (sqlstate == 0)
+			size = Min(Max(size * 2, 1), answered_count);
+		else if (session_error_is_passing(sqlstate) || size == 0)
+		{
+			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   RETRY_DELAY_MS);
+			return false;
+		}
+		else if (size > 1)
+			size /= 2;
+		else
+		{
+			Push	   *push = dlist_head_element(Push, node, &answered);
+
+			/* What it brought along cannot be stored: leave that out. */
+			push->verdict = VERDICT_FAILED;
+			push->reason = pstrdup(unpack_sql_state(sqlstate));
+			push->detail = NULL;
+		}
+	} while (answered_count > 0);
+	return true;
+}
+
+/* Settles the first so many answers; returns 0 or the SQLSTATE. */
+static int
+settle_batch(int size)
+{
+	volatile int sqlstate = 0;
+	MemoryContext old = MemoryContextSwitchTo(batch_context);
+
+	PG_TRY();
+	{
+		settle_transaction(size);
+	}
+	PG_CATCH();
+	{
+		sqlstate = session_recover(batch_context, "settle");
+	}
+	PG_END_TRY();
+
+	if (sqlstate == 0)
+		forget_batch(size);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(batch_context);
+	return sqlstate;
+}
+
+static void
+settle_transaction(int size)
+{
+	bool		with_cursor;
+
+	if (status_begin(SESSION_WORKER) != SESSION_READY)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension imp_push is not as it was a moment ago")));
+	if (size > 0)
+		write_rows(size);
+	remember_dead_tokens(size);
+	if (!dlist_is_empty(&dead_tokens))
+		disable_tokens();
+	with_cursor = cursor_storable() != NULL &&
+		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(cursor_stored_at,
+															 CURSOR_INTERVAL_MS);
+	if (with_cursor)
+		store_cursor();
+	session_commit();
+
+	forget_dead_tokens();
+	if (with_cursor)
+	{
+		cursor_stored();
+		cursor_stored_at = GetCurrentTimestamp();
+	}
+}
+
+/* -------------------------------------------------------------------------
+ * Outcomes
+ * -------------------------------------------------------------------------
+ */
+
+static void
+write_rows(int size)
+{
+	static SPIPlanPtr plan = NULL;
+	Rows		rows = {0};
+	Datum		args[SETTLE_COLUMNS];
+	Oid			types[SETTLE_COLUMNS];
+	dlist_iter	iter;
+	int			left = size;
+
+	/* Another batch may have been tried before. */
+	dlist_foreach(iter, &answered)
+		dlist_container(Push, node, iter.cur)->settling = left-- > 0;
+
+	left = size;
+	dlist_foreach(iter, &answered)
+	{
+		Push	   *push = dlist_container(Push, node, iter.cur);
+		dlist_iter	sibling;
+
+		if (left-- == 0)
+			break;
+		add_row(&rows, push, false);
+
+		/*
+		 * The first settle of a message writes a row for each of its pushes,
+		 * so that a crash between two devices loses neither.
+		 */
+		dlist_foreach(sibling, &push->message->pushes)
+		{
+			Push	   *other = dlist_container(Push, sibling, sibling.cur);
+
+			if (!other->settling && !other->waiting)
+				add_row(&rows, other, true);
+		}
+	}
+
+	for (int column = 0; column < SETTLE_COLUMNS; column++)
+	{
+		types[column] = get_array_type(column_types[column]);
+		args[column] = session_array(rows.values[column], rows.nulls[column],
+									 rows.count, column_types[column]);
+	}
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT imp_push.settle($1, $2, $3, $4, $5,"
+								  " $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+								  " $15, $16)", SETTLE_COLUMNS, types),
+					 args, NULL, false, 0);
+}
+
+static void
+set_value(Rows *rows, int column, Datum value)
+{
+	rows->values[column][rows->count] = value;
+	rows->nulls[column][rows->count] = false;
+}
+
+static void
+set_text(Rows *rows, int column, const char *value)
+{
+	if (value != NULL)
+		set_value(rows, column, CStringGetTextDatum(value));
+}
+
+static const char *
+outcome(const Push *push)
+{
+	switch (push->verdict)
+	{
+		case VERDICT_SENT:
+			return "sent";
+		case VERDICT_FAILED:
+		case VERDICT_TOKEN_DEAD:
+			return "failed";
+		case VERDICT_NONE:
+		case VERDICT_RETRY:
+		case VERDICT_FREE_RETRY:
+			break;
+	}
+	return "retry";
+}
+
+static void
+reserve_row(Rows *rows)
+{
+	if (rows->count < rows->allocated)
+		return;
+	rows->allocated = Max(rows->allocated * 2, BATCH_SIZE);
+	for (int column = 0; column < SETTLE_COLUMNS; column++)
+	{
+		Size		values = sizeof(Datum) * rows->allocated;
+		Size		nulls = sizeof(bool) * rows->allocated;
+
+		rows->values[column] = rows->count == 0 ? palloc(values) :
+			repalloc(rows->values[column], values);
+		rows->nulls[column] = rows->count == 0 ? palloc(nulls) :
+			repalloc(rows->nulls[column], nulls);
+	}
+}
+
+/* A push that is still in flight waits as if it were due now. */
+static void
+add_row(Rows *rows, Push *push, bool in_flight)
+{
+	Message    *message = push->message;
+	bool		charged = !in_flight && push->verdict != VERDICT_FREE_RETRY;
+
+	reserve_row(rows);
+	for (int column = 0; column < SETTLE_COLUMNS; column++)
+		rows->nulls[column][rows->count] = true;
+
+	set_value(rows, SETTLE_MESSAGE_ID, Int64GetDatum(message->id));
+	set_text(rows, SETTLE_MSG_ID, message->msg_id);
+	set_text(rows, SETTLE_RECIPIENT, message->recipient);
+	set_text(rows, SETTLE_DEVICE_ID, push->device_id);
+	set_text(rows, SETTLE_CERTIFICATE, push->certificate);
+	set_value(rows, SETTLE_APNS_ID,
+			  DirectFunctionCall1(uuid_in, CStringGetDatum(push->apns_id)));
+	set_value(rows, SETTLE_ATTEMPTS, Int32GetDatum(push->attempts + charged));
+	set_value(rows, SETTLE_HAS_ROW, BoolGetDatum(push->waiting));
+	set_value(rows, SETTLE_EXPIRES_AT, TimestampTzGetDatum(push->expires_at));
+	set_value(rows, SETTLE_DECIDED_AT, TimestampTzGetDatum(push->decided_at));
+	set_text(rows, SETTLE_STATUS, in_flight ? "retry" : outcome(push));
+	set_value(rows, SETTLE_DUE,
+			  TimestampTzGetDatum(in_flight ? push->decided_at : push->due));
+	if (!in_flight)
+	{
+		set_text(rows, SETTLE_REASON, push->reason);
+		if (push->detail != NULL)
+			set_value(rows, SETTLE_DETAIL,
+					  DirectFunctionCall1(jsonb_in, CStringGetDatum(push->detail)));
+		if (push->apns_status != 0)
+			set_value(rows, SETTLE_APNS_STATUS, Int32GetDatum(push->apns_status));
+		set_value(rows, SETTLE_FINISHED_AT, TimestampTzGetDatum(push->answered_at));
+	}
+	rows->count++;
+}
+
+/* After the commit: what is settled is done with. */
+static void
+forget_batch(int size)
+{
+	while (size-- > 0)
+	{
+		Push	   *push = dlist_container(Push, node,
+										   dlist_pop_head_node(&answered));
+		dlist_iter	iter;
+
+		answered_count--;
+		push->settling = false;
+		dlist_foreach(iter, &push->message->pushes)
+		{
+			Push	   *other = dlist_container(Push, sibling, iter.cur);
+
+			if (other != push && !other->settling)
+				push_has_row(other);
+		}
+		message_has_rows(push->message);
+
+		if (push->verdict == VERDICT_SENT)
+			status_sent(1);
+		else if (push->verdict == VERDICT_RETRY ||
+				 push->verdict == VERDICT_FREE_RETRY)
+			plan_due_changed(Min(push->due, push->expires_at));
+		push_free(push);
+	}
+}
+
+/* -------------------------------------------------------------------------
+ * Dead tokens
+ * -------------------------------------------------------------------------
+ */
+
+static void
+remember_dead_tokens(int size)
+{
+	dlist_iter	iter;
+	MemoryContext old = MemoryContextSwitchTo(dead_context);
+
+	dlist_foreach(iter, &answered)
+	{
+		Push	   *push = dlist_container(Push, node, iter.cur);
+		DeadToken  *dead;
+
+		if (size-- == 0)
+			break;
+		if (push->verdict != VERDICT_TOKEN_DEAD || push->token_noted)
+			continue;
+		dead = palloc0(sizeof(DeadToken));
+		dead->user_id = pstrdup(push->message->recipient);
+		dead->device_id = pstrdup(push->device_id);
+		dead->certificate = pstrdup(push->certificate);
+		dead->token = pstrdup(push->token);
+		dead->reason = pstrdup(push->reason);
+		dead->unregistered_at = push->unregistered_at;
+		push->token_noted = true;
+		dlist_push_tail(&dead_tokens, &dead->node);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+disable_tokens(void)
+{
+	static SPIPlanPtr plan = NULL;
+	enum
+	{
+		USER, DEVICE, CERTIFICATE, TOKEN, REASON, TEXTS
+	};
+	ArrayBuildState *texts[TEXTS];
+	ArrayBuildState *times;
+	Datum		args[TEXTS + 2];
+	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
+	dlist_iter	iter;
+	int			place = 0;
+
+	for (int i = 0; i < TEXTS; i++)
+		texts[i] = initArrayResult(TEXTOID, batch_context, false);
+	times = initArrayResult(INT8OID, batch_context, false);
+
+	dlist_foreach(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+		const char *values[] = {dead->user_id, dead->device_id,
+		dead->certificate, dead->token, dead->reason};
+
+		for (int i = 0; i < TEXTS; i++)
+			accumArrayResult(texts[i], CStringGetTextDatum(values[i]), false,
+							 TEXTOID, batch_context);
+		accumArrayResult(times, Int64GetDatum(dead->unregistered_at), false,
+						 INT8OID, batch_context);
+		dead->locked = false;
+	}
+	for (int i = 0; i < TEXTS; i++)
+		args[i] = makeArrayResult(texts[i], batch_context);
+	args[TEXTS] = makeArrayResult(times, batch_context);
+	args[TEXTS + 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT d FROM imp_push.disable_tokens($1, $2, $3,"
+								  " $4, $5, $6, $7) d ORDER BY d", TEXTS + 2, types),
+					 args, NULL, false, 0);
+	dlist_foreach(iter, &dead_tokens)
+	{
+		bool		isnull;
+
+		place++;
+		for (uint64 i = 0; i < SPI_processed; i++)
+			if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+											SPI_tuptable->tupdesc, 1,
+											&isnull)) == place)
+				dlist_container(DeadToken, node, iter.cur)->locked = true;
+	}
+}
+
+/* After the commit: those that were locked are tried again. */
+static void
+forget_dead_tokens(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+
+		if (dead->locked)
+		{
+			dead_retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														RETRY_DELAY_MS);
+			continue;
+		}
+		dlist_delete(&dead->node);
+		pfree(dead->user_id);
+		pfree(dead->device_id);
+		pfree(dead->certificate);
+		pfree(dead->token);
+		pfree(dead->reason);
+		pfree(dead);
+	}
+}
+
+/* -------------------------------------------------------------------------
+ * The cursor
+ * -------------------------------------------------------------------------
+ */
+
+static void
+store_cursor(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		args[] = {CStringGetTextDatum(cursor_storable())};
+
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT imp_push.store_cursor(0::smallint,"
+								  " $1::pg_snapshot)", 1, types),
+					 args, NULL, false, 0);
+}

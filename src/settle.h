@@ -1,0 +1,30 @@
+/*
+ * settle.h
+ *		From answers in memory to outcomes in the tables.
+ */
+#ifndef IMP_SETTLE_H
+#define IMP_SETTLE_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+#include "push.h"
+
+extern void settle_init(MemoryContext parent);
+
+/* Takes a push that has its verdict. */
+extern void settle_add(Push *push);
+
+extern int	settle_pending(void);
+
+/* When settle_run() should be called; DT_NOEND: not before settle_add(). */
+extern TimestampTz settle_due(void);
+
+/*
+ * Writes down what has been added, and the cursor if it has moved.  Runs
+ * transactions of its own.  Returns false after an error of the moment: then
+ * everything is still there, and settle_due() says when to try again.
+ */
+extern bool settle_run(void);
+
+#endif							/* IMP_SETTLE_H */
