@@ -2,12 +2,13 @@
  * guc.h
  *		The settings of the server: imp_push.*
  *
- * All are "sighup": a reload changes them everywhere.
+ * All that people set are "sighup": a reload changes them everywhere.
  */
 #ifndef IMP_GUC_H
 #define IMP_GUC_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 
 extern char *imp_databases;		/* comma-separated database names */
 extern bool imp_enabled;
@@ -20,6 +21,26 @@ extern char *imp_ca_file;		/* empty: the system's */
 extern char *imp_key_directory; /* empty: file: keys are refused */
 extern char *imp_role;			/* empty: the extension's owner */
 
+/*
+ * Why the messages that are being deleted go away.  The SQL functions that
+ * delete set it for their own duration; nobody sets it by hand.
+ */
+typedef enum CancelReason
+{
+	CANCEL_ACKNOWLEDGED,
+	CANCEL_RECALLED,
+	CANCEL_EVICTED
+} CancelReason;
+
+extern int	imp_cancel_reason;	/* a CancelReason */
+
 extern void guc_define(void);
+
+/*
+ * The names in imp_push.databases, each once, as C strings in the current
+ * memory context.
+ */
+extern List *guc_database_names(void);
+extern bool guc_lists_database(const char *name);
 
 #endif							/* IMP_GUC_H */
