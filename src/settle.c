@@ -400,11 +400,11 @@ forget_batch(int size)
 		}
 		message_has_rows(push->message);
 
-		if (push->verdict == VERDICT_SENT)
-			status_sent(1);
-		else if (push->verdict == VERDICT_RETRY ||
-				 push->verdict == VERDICT_FREE_RETRY)
+		if (push->verdict == VERDICT_RETRY ||
+			push->verdict == VERDICT_FREE_RETRY)
 			plan_due_changed(Min(push->due, push->expires_at));
+		else
+			status_outcome(push);
 		push_free(push);
 	}
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "datatype/timestamp.h"
 
+#include "push.h"
 #include "session.h"
 
 typedef enum WorkerState
@@ -23,8 +24,9 @@ typedef enum WorkerState
 extern void status_init(MemoryContext parent);
 
 extern void status_state(WorkerState state);
+extern void status_pass(void);	/* looked for work */
 extern void status_planned(uint64 messages);
-extern void status_sent(uint64 pushes);
+extern void status_outcome(const Push *push);	/* a final one */
 
 /*
  * Remembers and logs an error; message is NULL where it could quote data.
@@ -37,6 +39,6 @@ extern SessionState status_begin(SessionRole role);
 
 /* When status_write() has something to write; DT_NOEND: nothing. */
 extern TimestampTz status_due(void);
-extern void status_write(bool now);
+extern void status_write(void);
 
 #endif							/* IMP_STATUS_H */

@@ -30,6 +30,7 @@ CREATE TABLE imp_push.waiting (
 	expires_at	timestamptz NOT NULL,
 	reason		text,
 	apns_status	int,
+	since		timestamptz NOT NULL,
 	decided_at	timestamptz NOT NULL,
 	PRIMARY KEY (message_id, device_id, certificate)
 );
@@ -54,6 +55,7 @@ COMMENT ON COLUMN imp_push.waiting.reason IS
 	'why it waits: answer of APNs, transport error or circuit; NULL for none';
 COMMENT ON COLUMN imp_push.waiting.apns_status IS
 	'HTTP status of the last attempt, NULL if there was no answer';
+COMMENT ON COLUMN imp_push.waiting.since IS 'time of the first decision';
 COMMENT ON COLUMN imp_push.waiting.decided_at IS 'time of the last decision';
 
 SELECT pg_catalog.pg_extension_config_dump('imp_push.waiting', '');

@@ -46,10 +46,10 @@ BEGIN
 	IF 'retry' = ANY (statuses) THEN
 		INSERT INTO imp_push.waiting AS w
 			(message_id, device_id, certificate, recipient, msg_id, apns_id,
-			 attempts, due, expires_at, reason, apns_status, decided_at)
+			 attempts, due, expires_at, reason, apns_status, since, decided_at)
 		SELECT o.message_id, o.device_id, o.certificate, o.recipient, o.msg_id,
 			o.apns_id, o.attempts, o.due, o.expires_at, o.reason, o.apns_status,
-			o.decided_at
+			o.decided_at, o.decided_at
 		FROM unnest(message_ids, msg_ids, recipients, device_ids, certificates,
 				apns_ids, statuses, reasons, apns_statuses, attempts, due,
 				expires_at, decided_at)

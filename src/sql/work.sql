@@ -64,9 +64,9 @@ BEGIN
 	), parked AS (
 		INSERT INTO imp_push.waiting
 			(message_id, device_id, certificate, recipient, msg_id, apns_id,
-			 attempts, due, expires_at, decided_at)
+			 attempts, due, expires_at, since, decided_at)
 		SELECT d.message_id, d.device_id, d.certificate, d.recipient, d.msg_id,
-			d.apns_id, 0, at, d.expires_at, at
+			d.apns_id, 0, at, d.expires_at, at, at
 		FROM decided d
 		WHERE d.check_no IS NULL AND d.has_outcome
 	)

@@ -1,0 +1,340 @@
+/*
+ * status.c
+ *		What the worker tells the world: imp_push.worker_state and the log.
+ *
+ * Collects in memory and writes at most once a second, and nothing if nothing
+ * has changed, so that an idle system stays idle.  Written as the owner, for
+ * imp_push.role may be what is missing.  Never shows a token or a text.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "send.h"
+#include "status.h"
+#include "worker_slot.h"
+
+#define WRITE_INTERVAL_MS 1000
+#define REPEAT_ERROR_MS 60000
+#define MAX_NAME 256
+
+typedef struct Traffic
+{
+	char		certificate[MAX_NAME];	/* hash key */
+	int64		sent;
+	int64		failed;
+} Traffic;
+
+static MemoryContext status_context;
+static MemoryContext write_context;
+
+static WorkerState state = WORKER_IDLE;
+static TimestampTz state_since;
+static TimestampTz last_pass_at;
+static int64 planned;
+static int64 sent;
+static char *last_error;
+static int	last_error_code;
+static TimestampTz last_error_at;
+static HTAB *traffic;
+
+static bool changed = true;
+static uint64 circuits_written;
+static TimestampTz written_at;
+
+static const char *const state_names[] = {
+	[WORKER_IDLE] = "idle",
+	[WORKER_WORKING] = "working",
+	[WORKER_STOPPED] = "stopped",
+	[WORKER_DISABLED] = "disabled",
+	[WORKER_WAITING_FOR_ROLE] = "waiting_for_role",
+	[WORKER_UNKNOWN_VERSION] = "unknown_version",
+};
+
+static void write_worker(void);
+static void write_traffic(void);
+static void write_circuits(void);
+
+void
+status_init(MemoryContext parent)
+{
+	HASHCTL		ctl = {0};
+
+	status_context = AllocSetContextCreate(parent, "imp_push status",
+										   ALLOCSET_SMALL_SIZES);
+	write_context = AllocSetContextCreate(parent, "imp_push status write",
+										  ALLOCSET_SMALL_SIZES);
+	state_since = GetCurrentTimestamp();
+	ctl.keysize = MAX_NAME;
+	ctl.entrysize = sizeof(Traffic);
+	ctl.hcxt = status_context;
+	traffic = hash_create("imp_push traffic", 16, &ctl,
+						  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+void
+status_state(WorkerState new_state)
+{
+	if (state == new_state)
+		return;
+	state = new_state;
+	state_since = GetCurrentTimestamp();
+	changed = true;
+	pgstat_report_activity(state == WORKER_WORKING ? STATE_RUNNING : STATE_IDLE,
+						   state_names[state]);
+}
+
+void
+status_pass(void)
+{
+	/* Not by itself worth a write: an idle worker looks, too. */
+	last_pass_at = GetCurrentTimestamp();
+}
+
+void
+status_planned(uint64 messages)
+{
+	planned += messages;
+	changed |= messages > 0;
+}
+
+void
+status_outcome(const Push *push)
+{
+	char		key[MAX_NAME];
+	bool		found;
+	Traffic    *count;
+
+	strlcpy(key, push->certificate, sizeof(key));
+	count = hash_search(traffic, key, HASH_ENTER, &found);
+	if (!found)
+		count->sent = count->failed = 0;
+	if (push->verdict == VERDICT_SENT)
+	{
+		count->sent++;
+		sent++;
+	}
+	else
+		count->failed++;
+	changed = true;
+}
+
+void
+status_error(const char *doing, int sqlstate, const char *message)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	char	   *text;
+	bool		repeated;
+
+	text = message == NULL ?
+		psprintf("could not %s: SQLSTATE %s", doing, unpack_sql_state(sqlstate)) :
+		psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
+				 unpack_sql_state(sqlstate));
+	repeated = last_error != NULL && strcmp(last_error, text) == 0 &&
+		last_error_code == sqlstate &&
+		!TimestampDifferenceExceeds(last_error_at, now, REPEAT_ERROR_MS);
+	if (!repeated)
+	{
+		ereport(LOG, (errcode(sqlstate), errmsg("imp_push %s", text)));
+		if (last_error != NULL)
+			pfree(last_error);
+		last_error = MemoryContextStrdup(status_context, text);
+		last_error_code = sqlstate;
+		last_error_at = now;
+		changed = true;
+	}
+	pfree(text);
+
+	if (sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && imp_role[0] != '\0')
+		status_state(WORKER_WAITING_FOR_ROLE);
+}
+
+SessionState
+status_begin(SessionRole role)
+{
+	SessionState session = session_begin(role);
+
+	if (session == SESSION_NO_ROLE)
+		status_state(WORKER_WAITING_FOR_ROLE);
+	else if (session == SESSION_UNKNOWN_VERSION)
+	{
+		if (state != WORKER_UNKNOWN_VERSION)
+			ereport(LOG,
+					(errmsg("imp_push is waiting: the installed library does not know this version of the extension"),
+					 errhint("Run ALTER EXTENSION imp_push UPDATE, or install the library of that version.")));
+		status_state(WORKER_UNKNOWN_VERSION);
+	}
+	return session;
+}
+
+TimestampTz
+status_due(void)
+{
+	if (!changed && circuits_written == send_circuit_generation())
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(written_at, WRITE_INTERVAL_MS);
+}
+
+void
+status_write(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(write_context);
+
+	/* Whatever happens: not again before the interval is over. */
+	written_at = GetCurrentTimestamp();
+	PG_TRY();
+	{
+		if (session_begin(SESSION_OWNER) == SESSION_READY)
+		{
+			uint64		generation = send_circuit_generation();
+
+			write_worker();
+			if (hash_get_num_entries(traffic) > 0)
+				write_traffic();
+			if (circuits_written != generation)
+				write_circuits();
+			session_commit();
+			circuits_written = generation;
+			changed = false;
+		}
+	}
+	PG_CATCH();
+	{
+		session_recover(write_context, "write its status");
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(write_context);
+	pgstat_report_stat(false);
+}
+
+static void
+write_worker(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		BOOLOID, INT4OID, INT4OID, INT8OID, INT8OID, TEXTOID,
+	TIMESTAMPTZOID};
+	Datum		args[] = {
+		Int32GetDatum(MyProcPid),
+		CStringGetTextDatum(state_names[state]),
+		TimestampTzGetDatum(state_since),
+		TimestampTzGetDatum(last_pass_at),
+		BoolGetDatum(worker_slots_present()),
+		Int32GetDatum(send_in_flight()),
+		Int32GetDatum(send_connections()),
+		Int64GetDatum(planned),
+		Int64GetDatum(sent),
+		last_error == NULL ? (Datum) 0 : CStringGetTextDatum(last_error),
+		TimestampTzGetDatum(last_error_at)
+	};
+	char		nulls[] = "           ";
+
+	if (last_error == NULL)
+		nulls[9] = nulls[10] = 'n';
+	if (last_pass_at == 0)
+		nulls[3] = 'n';
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT imp_push.record_worker(0::smallint,"
+								  " $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+								  lengthof(types), types),
+					 args, nulls, false, 0);
+}
+
+static void
+write_traffic(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
+	int			n = hash_get_num_entries(traffic);
+	Datum	   *names = palloc(sizeof(Datum) * n);
+	Datum	   *sents = palloc(sizeof(Datum) * n);
+	Datum	   *faileds = palloc(sizeof(Datum) * n);
+	HASH_SEQ_STATUS scan;
+	Traffic    *count;
+
+	n = 0;
+	hash_seq_init(&scan, traffic);
+	while ((count = hash_seq_search(&scan)) != NULL)
+	{
+		names[n] = CStringGetTextDatum(count->certificate);
+		sents[n] = Int64GetDatum(count->sent);
+		faileds[n++] = Int64GetDatum(count->failed);
+
+		/* If this is rolled back, a second is missing in a statistic. */
+		hash_search(traffic, count->certificate, HASH_REMOVE, NULL);
+	}
+
+	{
+		Datum		args[] = {session_array(names, NULL, n, TEXTOID),
+			session_array(sents, NULL, n, INT8OID),
+			session_array(faileds, NULL, n, INT8OID),
+		TimestampTzGetDatum(GetCurrentTimestamp())};
+
+		SPI_execute_plan(session_plan(&plan,
+									  "SELECT imp_push.record_traffic($1, $2, $3, $4)",
+									  4, types),
+						 args, NULL, false, 0);
+	}
+}
+
+static void
+write_circuits(void)
+{
+	static SPIPlanPtr plan = NULL;
+	enum
+	{
+		NAME, REASON, DETAIL, SINCE, PROBE, SUCCESS, COLUMNS
+	};
+	static const Oid columns[COLUMNS] = {TEXTOID, TEXTOID, TEXTOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID
+	};
+	CircuitStatus *circuits;
+	int			n = send_circuits(&circuits);
+	Datum		args[COLUMNS];
+	Oid			types[COLUMNS];
+	Datum	   *values[COLUMNS];
+	bool	   *nulls[COLUMNS];
+
+	for (int i = 0; i < COLUMNS; i++)
+	{
+		values[i] = palloc0(sizeof(Datum) * (n + 1));
+		nulls[i] = palloc0(sizeof(bool) * (n + 1));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		CircuitStatus *circuit = &circuits[i];
+
+		values[NAME][i] = CStringGetTextDatum(circuit->certificate);
+		nulls[REASON][i] = !circuit->open || circuit->reason == NULL;
+		if (!nulls[REASON][i])
+			values[REASON][i] = CStringGetTextDatum(circuit->reason);
+		nulls[DETAIL][i] = !circuit->open || circuit->detail == NULL;
+		if (!nulls[DETAIL][i])
+			values[DETAIL][i] = CStringGetTextDatum(circuit->detail);
+		values[SINCE][i] = TimestampTzGetDatum(circuit->since);
+		values[PROBE][i] = TimestampTzGetDatum(circuit->next_probe_at);
+		nulls[PROBE][i] = !circuit->open;
+		values[SUCCESS][i] = TimestampTzGetDatum(circuit->last_success_at);
+		nulls[SUCCESS][i] = circuit->last_success_at == 0;
+	}
+	for (int i = 0; i < COLUMNS; i++)
+	{
+		args[i] = session_array(values[i], nulls[i], n, columns[i]);
+		types[i] = get_array_type(columns[i]);
+	}
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT imp_push.record_circuits($1, $2, $3, $4, $5, $6)",
+								  COLUMNS, types),
+					 args, NULL, false, 0);
+}
