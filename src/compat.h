@@ -12,9 +12,11 @@
 
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
@@ -36,6 +38,13 @@
 #define IMP_MY_PROC_NUMBER (MyProc->pgprocno)
 #else
 #define IMP_MY_PROC_NUMBER MyProcNumber
+#endif
+
+#if PG_VERSION_NUM < 170000
+#define imp_create_wait_event_set(events) \
+	CreateWaitEventSet(TopMemoryContext, events)
+#else
+#define imp_create_wait_event_set(events) CreateWaitEventSet(NULL, events)
 #endif
 
 #endif							/* IMP_COMPAT_H */

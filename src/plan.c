@@ -33,6 +33,7 @@
 typedef struct Work
 {
 	Generation *generation;		/* of new messages; NULL: waiting pushes */
+	bool		probe;			/* tries an open circuit */
 	int			count;
 	int			next;
 	Datum	   *message_ids;
@@ -205,6 +206,7 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 
 	MemoryContextReset(due_context);
 	work = MemoryContextAllocZero(due_context, sizeof(Work));
+	work->probe = probe != NULL;
 	PG_TRY();
 	{
 		SessionState state = status_begin(SESSION_WORKER);
@@ -431,6 +433,7 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 		Push	   *push = push_from_row(row, desc, work->generation, message);
 
 		message = push->message;
+		push->probe = work->probe;
 		push->decided_at = now;
 		dlist_push_tail(pushes, &push->node);
 	}

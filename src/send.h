@@ -82,4 +82,7 @@ extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
  * worker submits one waiting push of it with probe = true. */
 extern const char *send_probe_due(TimestampTz now);
 
+/* Nothing waits that could be the probe: the next push submitted is it. */
+extern void send_probe_with_next(const char *certificate);
+
 #endif							/* IMP_SEND_H */

@@ -2,8 +2,9 @@
 --
 -- Owns the rows that the worker writes about itself, at most once a second
 -- and only when they have changed, and the views that show them.  They are
--- logged tables, so that a standby shows them too.  No token and no text of
--- a message ever stands here.
+-- logged tables, so that a standby shows them too.  They have no foreign key
+-- to the certificate, for its check would have the worker wait for whoever is
+-- changing one.  No token and no text of a message ever stands here.
 
 CREATE TABLE imp_push.worker_state (
 	worker			smallint PRIMARY KEY,
@@ -42,8 +43,7 @@ COMMENT ON COLUMN imp_push.worker_state.last_error IS
 COMMENT ON COLUMN imp_push.worker_state.last_error_at IS 'when';
 
 CREATE TABLE imp_push.certificate_state (
-	certificate		text PRIMARY KEY
-		REFERENCES imp_push.certificate ON UPDATE CASCADE ON DELETE CASCADE,
+	certificate		text PRIMARY KEY,
 	circuit_reason	text,
 	circuit_detail	text,
 	circuit_since	timestamptz,
@@ -65,8 +65,7 @@ COMMENT ON COLUMN imp_push.certificate_state.last_success_at IS
 	'when APNs last accepted a push';
 
 CREATE TABLE imp_push.certificate_traffic (
-	certificate	text NOT NULL
-		REFERENCES imp_push.certificate ON UPDATE CASCADE ON DELETE CASCADE,
+	certificate	text NOT NULL,
 	minute		timestamptz NOT NULL,
 	sent		bigint NOT NULL,
 	failed		bigint NOT NULL,

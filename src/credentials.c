@@ -1,0 +1,251 @@
+/*
+ * credentials.c
+ *		Keeps the transport's certificates and provider tokens up to date.
+ *
+ * The only place where the worker reads keys: in transactions of their own,
+ * as the extension's owner, and never while anything else is done.
+ *
+ * A change of a certificate or its key invalidates the table's relcache
+ * entry (see certificate.c), so that the worker hears of it at its next
+ * transaction, without asking.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "certificate.h"
+#include "credentials.h"
+#include "send.h"
+#include "session.h"
+#include "status.h"
+
+#define RETRY_DELAY_MS 1000
+#define MAX_NAME 256
+#define MAX_VERSION 64
+
+typedef struct Known
+{
+	char		name[MAX_NAME]; /* hash key */
+	char		version[MAX_VERSION];	/* the rows' transactions */
+	bool		in_file;		/* the key is */
+	bool		found;			/* in this pass */
+} Known;
+
+static MemoryContext credentials_context;
+static MemoryContext pass_context;
+static HTAB *known;
+static Oid	certificate_table = InvalidOid;
+static bool changed = true;
+static bool files_changed = false;
+static TimestampTz retry_at;
+
+static void load_changed(void);
+static void renew_tokens(void);
+static void restore_circuits(void);
+
+static void
+relation_invalidated(Datum arg, Oid relation)
+{
+	if (relation == certificate_table || relation == InvalidOid)
+		changed = true;
+}
+
+void
+credentials_init(MemoryContext parent)
+{
+	HASHCTL		ctl = {0};
+
+	credentials_context = AllocSetContextCreate(parent, "imp_push credentials",
+												ALLOCSET_DEFAULT_SIZES);
+	pass_context = AllocSetContextCreate(parent, "imp_push credentials pass",
+										 ALLOCSET_SMALL_SIZES);
+	ctl.keysize = MAX_NAME;
+	ctl.entrysize = sizeof(Known);
+	ctl.hcxt = credentials_context;
+	known = hash_create("imp_push certificates", 16, &ctl,
+						HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+}
+
+void
+credentials_reload(void)
+{
+	changed = files_changed = true;
+}
+
+TimestampTz
+credentials_due(void)
+{
+	return retry_at != 0 ? retry_at : DT_NOEND;
+}
+
+void
+credentials_refresh(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(pass_context);
+
+	if (retry_at != 0 && GetCurrentTimestamp() < retry_at)
+		return;
+	retry_at = 0;
+
+	PG_TRY();
+	{
+		if (changed)
+			load_changed();
+		renew_tokens();
+	}
+	PG_CATCH();
+	{
+		session_recover(pass_context, "read the certificates");
+		changed = true;
+		retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   RETRY_DELAY_MS);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(pass_context);
+}
+
+/* Whether the transport has to hear of this row; remembers that it has. */
+static bool
+is_news(HeapTuple row, TupleDesc desc)
+{
+	const char *name = SPI_getvalue(row, desc, 1);
+	const char *version = SPI_getvalue(row, desc, 2);
+	bool		isnull;
+	bool		in_file = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+	bool		seen;
+	bool		same;
+	Known	   *entry = hash_search(known, name, HASH_ENTER, &seen);
+
+	same = seen && strcmp(entry->version, version) == 0 &&
+		!(files_changed && (in_file || entry->in_file));
+	strlcpy(entry->version, version, sizeof(entry->version));
+	entry->in_file = in_file;
+	entry->found = true;
+	return !same;
+}
+
+static void
+forget_missing(void)
+{
+	HASH_SEQ_STATUS scan;
+	Known	   *entry;
+
+	hash_seq_init(&scan, known);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (!entry->found)
+		{
+			send_remove_certificate(entry->name);
+			hash_search(known, entry->name, HASH_REMOVE, NULL);
+		}
+	}
+}
+
+/*
+ * Hands every certificate that is new or has changed to the transport.  If
+ * this fails half way, the rest is tried again, and what has been handed over
+ * once more: hence the versions are forgotten then.
+ */
+static void
+load_changed(void)
+{
+	static SPIPlanPtr plan = NULL;
+	static bool first = true;
+	HASH_SEQ_STATUS scan;
+	Known	   *entry;
+	uint64		rows;
+	SPITupleTable *table;
+
+	if (session_begin(SESSION_OWNER) != SESSION_READY)
+		return;
+	certificate_table = get_relname_relid("certificate",
+										  get_namespace_oid("imp_push", false));
+	changed = false;
+
+	hash_seq_init(&scan, known);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		entry->found = false;
+
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT c.name, c.xmin::text || ' ' ||"
+								  " coalesce(k.xmin::text, ''), c.key_file IS NOT NULL"
+								  " FROM imp_push.certificate c"
+								  " LEFT JOIN imp_push.certificate_key k"
+								  " ON k.certificate = c.name", 0, NULL),
+					 NULL, NULL, true, 0);
+	rows = SPI_processed;
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Certificate *cert;
+
+		if (!is_news(table->vals[i], table->tupdesc))
+			continue;
+		cert = certificate_load(SPI_getvalue(table->vals[i], table->tupdesc, 1),
+								credentials_context);
+		if (cert != NULL)
+			send_set_certificate(cert);
+	}
+	forget_missing();
+	if (first)
+		restore_circuits();
+	session_commit();
+	first = false;
+	files_changed = false;
+}
+
+/* What was broken when the worker before us ended need not be tried at once. */
+static void
+restore_circuits(void)
+{
+	SPI_execute("SELECT certificate, circuit_reason, circuit_detail,"
+				" circuit_since, next_probe_at, last_success_at"
+				" FROM imp_push.certificate_state"
+				" WHERE circuit_reason IS NOT NULL", true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		CircuitStatus circuit = {0};
+
+		circuit.certificate = SPI_getvalue(row, desc, 1);
+		circuit.open = true;
+		circuit.reason = SPI_getvalue(row, desc, 2);
+		circuit.detail = SPI_getvalue(row, desc, 3);
+		circuit.since = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+		circuit.next_probe_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull));
+		circuit.last_success_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
+		if (isnull)
+			circuit.last_success_at = 0;
+		send_restore_circuit(&circuit);
+	}
+}
+
+static void
+renew_tokens(void)
+{
+	Certificate *cert;
+	const char *refused;
+
+	while ((cert = send_needs_token(&refused)) != NULL)
+	{
+		bool		authorized;
+
+		if (session_begin(SESSION_OWNER) != SESSION_READY)
+			return;
+		authorized = certificate_authorize(cert, refused);
+		session_commit();
+		send_authorized(cert, authorized);
+	}
+}

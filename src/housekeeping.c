@@ -1,0 +1,66 @@
+/*
+ * housekeeping.c
+ *		What the worker tidies up in small steps.
+ *
+ * When and how often; what is done is in src/sql/housekeeping.sql.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "housekeeping.h"
+#include "session.h"
+#include "status.h"
+
+/* Between two steps, while there is more to do and when there is not. */
+#define STEP_MS 100
+#define REST_MS 60000
+
+static TimestampTz due = DT_NOBEGIN;
+
+TimestampTz
+housekeeping_due(void)
+{
+	return imp_enabled ? due : DT_NOEND;
+}
+
+void
+housekeeping(void)
+{
+	static SPIPlanPtr plan = NULL;
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz now = GetCurrentTimestamp();
+	Oid			types[] = {TIMESTAMPTZOID};
+	volatile bool more = false;
+
+	if (!imp_enabled || now < due)
+		return;
+
+	PG_TRY();
+	{
+		if (status_begin(SESSION_WORKER) == SESSION_READY)
+		{
+			Datum		args[] = {TimestampTzGetDatum(now)};
+			bool		isnull;
+
+			SPI_execute_plan(session_plan(&plan,
+										  "SELECT imp_push.housekeeping($1)",
+										  1, types),
+							 args, NULL, false, 1);
+			more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1,
+											  &isnull));
+			session_commit();
+		}
+	}
+	PG_CATCH();
+	{
+		session_recover(context, "tidy up");
+	}
+	PG_END_TRY();
+	due = TimestampTzPlusMilliseconds(now, more ? STEP_MS : REST_MS);
+}

@@ -1,0 +1,15 @@
+/*
+ * housekeeping.h
+ *		What the worker tidies up in small steps.
+ */
+#ifndef IMP_HOUSEKEEPING_H
+#define IMP_HOUSEKEEPING_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+/* Takes one small step, if it is time; runs a transaction of its own. */
+extern void housekeeping(void);
+extern TimestampTz housekeeping_due(void);
+
+#endif							/* IMP_HOUSEKEEPING_H */

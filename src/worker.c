@@ -1,0 +1,440 @@
+/*
+ * worker.c
+ *		The worker: plan, send, settle, and wait.
+ *
+ * One process owns a database's queue.  Each turn of its loop plans what may
+ * be sent now, moves data, and settles what has been answered; each of these
+ * is short, so that none holds up the others.  Nothing is open over the
+ * network: all transactions begin and end inside one call.
+ *
+ * Waiting is for four things at once: the latch (a commit, a signal), the
+ * transport's sockets, a deadline, and the death of the postmaster.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "credentials.h"
+#include "cursor.h"
+#include "guc.h"
+#include "housekeeping.h"
+#include "lock.h"
+#include "plan.h"
+#include "push.h"
+#include "send.h"
+#include "session.h"
+#include "settle.h"
+#include "status.h"
+#include "worker_slot.h"
+#include "worker_start.h"
+
+/* Messages planned in one go, and how much room makes that worth while. */
+#define PAGE_SIZE 256
+#define PAGE_MIN 32
+
+/* After an error of the moment. */
+#define RETRY_DELAY_MS 1000
+
+/* How long a worker that is told to go waits for its answers. */
+#define LEAVE_DELAY_MS 1000
+
+/* How long a new worker waits for the one before it to go. */
+#define OWNERSHIP_TRIES 600
+#define OWNERSHIP_WAIT_MS 100
+
+typedef enum Leaving
+{
+	STAY,
+	LEAVE_STOPPED,				/* stop(), or no extension: until start() */
+	LEAVE_ASKED,				/* somebody needs the database for himself */
+	LEAVE_TERMINATED			/* SIGTERM */
+}			Leaving;
+
+static Leaving leaving = STAY;
+static TimestampTz leave_by;	/* no longer than this */
+static bool look = true;		/* there may be new messages */
+static bool armed = false;		/* a commit will set our latch */
+static TimestampTz poll_at;		/* look then, whatever happens */
+static TimestampTz plan_again_at;	/* after an error */
+static WaitEventSet *wait_set;
+
+static bool own_queue(void);
+static bool begin_queue(void);
+static void main_loop(void);
+static void handle_interrupts(void);
+static void carry(void);
+static void plan(void);
+static void plan_probes(TimestampTz now);
+static bool plan_look(int max);
+static void leave_if_told(void);
+static bool may_go(void);
+static void wait_for_something(void);
+static bool started_after_all(void);
+
+void
+imp_push_worker_main(Datum main_arg)
+{
+	worker_connect(main_arg);
+	session_pin();
+	pgstat_report_appname("imp_push worker");
+
+	push_init(TopMemoryContext);
+	plan_init(TopMemoryContext);
+	settle_init(TopMemoryContext);
+	status_init(TopMemoryContext);
+	credentials_init(TopMemoryContext);
+	send_init(TopMemoryContext);
+
+	wait_set = imp_create_wait_event_set(3);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, send_epoll_fd(), NULL, NULL);
+
+	do
+	{
+		if (!own_queue() || !begin_queue())
+			break;
+		main_loop();
+	} while (started_after_all());
+
+	send_finish();
+	proc_exit(leaving == LEAVE_TERMINATED ? 1 : 0);
+}
+
+/* -------------------------------------------------------------------------
+ * Beginning
+ * -------------------------------------------------------------------------
+ */
+
+/*
+ * One worker owns the queue.  Another may still be on its way out; if it
+ * stays, we are not needed.
+ */
+static bool
+own_queue(void)
+{
+	for (int try = 0; try < OWNERSHIP_TRIES; try++)
+	{
+		if (imp_lock_session_try(IMP_LOCK_WORKER, 0))
+			return true;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 OWNERSHIP_WAIT_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (worker_slot_asked_to_leave())
+			break;
+	}
+	return false;
+}
+
+/* Listens, and reads how far the worker before us came. */
+static bool
+begin_queue(void)
+{
+	bool		isnull;
+
+	leaving = STAY;
+	look = true;
+	armed = false;
+	if (session_begin(SESSION_OWNER) != SESSION_READY)
+	{
+		/* Let the loop find out why, and say so. */
+		cursor_init(TopMemoryContext, "1:1:");
+		return true;
+	}
+
+	/* LISTEN is refused here, and utility.c says what to do instead. */
+	Async_Listen("imp_push");
+	SPI_execute("SELECT imp_push.seen_by_worker()::text", true, 1);
+	cursor_init(TopMemoryContext,
+				TextDatumGetCString(SPI_getbinval(SPI_tuptable->vals[0],
+												  SPI_tuptable->tupdesc, 1,
+												  &isnull)));
+	session_commit();
+	return true;
+}
+
+/*
+ * The end of the main loop.  A start() may have come while we were leaving,
+ * and found a worker here, so look once more, now without the ownership.
+ */
+static bool
+started_after_all(void)
+{
+	bool		started = false;
+	bool		isnull;
+
+	imp_lock_session_release(IMP_LOCK_WORKER, 0);
+	if (leaving != LEAVE_STOPPED)
+		return false;
+
+	worker_slot_leave();
+	if (session_begin(SESSION_OWNER) == SESSION_READY)
+	{
+		SPI_execute("SELECT started FROM imp_push.control", true, 1);
+		if (SPI_processed == 1)
+			started = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+												 SPI_tuptable->tupdesc, 1,
+												 &isnull));
+		session_commit();
+	}
+	if (started)
+		worker_slot_stay();
+	return started;
+}
+
+/* -------------------------------------------------------------------------
+ * The loop
+ * -------------------------------------------------------------------------
+ */
+
+static void
+main_loop(void)
+{
+	for (;;)
+	{
+		handle_interrupts();
+		leave_if_told();
+		carry();
+		if (settle_due() <= GetCurrentTimestamp() ||
+			(settle_pending() > 0 && send_in_flight() == 0))
+			(void) settle_run();
+		credentials_refresh();
+		plan();
+		if (leaving == STAY)
+			housekeeping();
+		if (status_due() <= GetCurrentTimestamp())
+			status_write();
+		if (leaving != STAY && may_go())
+			return;
+		wait_for_something();
+	}
+}
+
+static void
+handle_interrupts(void)
+{
+	/*
+	 * SIGTERM: what is under way gets a moment to be answered and written
+	 * down, so that a restart repeats as little as can be.  Inside of
+	 * transactions it ends us at once.
+	 */
+	if (ProcDiePending && leaving != LEAVE_TERMINATED)
+	{
+		ProcDiePending = false;
+		leaving = LEAVE_TERMINATED;
+		leave_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   LEAVE_DELAY_MS);
+		send_stop_new();
+	}
+	CHECK_FOR_INTERRUPTS();
+
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		credentials_reload();
+		look = true;
+	}
+
+	/* A listener that does not read blocks the whole cluster's queue. */
+	if (notifyInterruptPending)
+	{
+		ProcessNotifyInterrupt(false);
+		look = true;
+	}
+}
+
+static void
+leave_if_told(void)
+{
+	if (leaving != STAY || !worker_slot_asked_to_leave())
+		return;
+	leaving = LEAVE_ASKED;
+	leave_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   LEAVE_DELAY_MS);
+	send_stop_new();
+}
+
+/* Moves data, and takes what has been answered. */
+static void
+carry(void)
+{
+	Push	   *push;
+
+	send_drive(GetCurrentTimestamp());
+	while ((push = send_next_answered()) != NULL)
+		settle_add(push);
+}
+
+static int
+room(void)
+{
+	return imp_max_in_flight - send_in_flight() - settle_pending();
+}
+
+/* Whether it is worth while to plan now. */
+static bool
+may_plan(TimestampTz now)
+{
+	return leaving == STAY && imp_enabled && now >= plan_again_at &&
+		room() >= Min(PAGE_MIN, imp_max_in_flight);
+}
+
+static void
+plan(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now >= poll_at)
+	{
+		look = true;
+		poll_at = TimestampTzPlusMilliseconds(now, imp_poll_interval);
+	}
+	if (!imp_enabled && leaving == STAY)
+		status_state(WORKER_DISABLED);
+	if (!may_plan(now))
+		return;
+
+	plan_probes(now);
+	if (may_plan(now) && now >= plan_next_due() &&
+		plan_due(Min(room(), PAGE_SIZE), send_submit) == PLAN_FAILED)
+		plan_again_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
+	if (may_plan(now) && look)
+		look = plan_look(Min(room(), PAGE_SIZE));
+	if (leaving == STAY && now >= plan_again_at)
+		status_state(send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
+}
+
+/*
+ * Looks for new messages; returns whether to look again before waiting.
+ *
+ * Armed first, then a snapshot: whatever this one does not see will ring.  So
+ * the wait can begin as soon as all that it does see has been read.
+ */
+static bool
+plan_look(int max)
+{
+	if (!armed)
+	{
+		worker_slot_arm();
+		armed = true;
+	}
+	status_pass();
+
+	switch (plan_new(max, send_submit))
+	{
+		case PLAN_NOTHING:
+		case PLAN_SOME:
+			return false;
+
+		case PLAN_MORE:
+			return true;
+
+		case PLAN_NOT_STARTED:
+			leaving = LEAVE_STOPPED;
+			leave_by = DT_NOEND;
+			send_stop_new();
+			return true;
+
+		case PLAN_FAILED:
+			break;
+	}
+	plan_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												RETRY_DELAY_MS);
+	return true;
+}
+
+/* A push for each open circuit whose probe is due. */
+static void
+plan_probes(TimestampTz now)
+{
+	const char *certificate;
+
+	while ((certificate = send_probe_due(now)) != NULL)
+	{
+		PlanResult	result = plan_probe(certificate, send_submit);
+
+		if (result == PLAN_NOTHING)
+			send_probe_with_next(certificate);
+		else if (result != PLAN_SOME)
+		{
+			plan_again_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
+			break;
+		}
+	}
+}
+
+/* Leaving: whether everything is written down, or time is up. */
+static bool
+may_go(void)
+{
+	bool		done = send_in_flight() == 0 && settle_pending() == 0;
+
+	if (!done && GetCurrentTimestamp() < leave_by)
+		return false;
+	if (leaving == LEAVE_STOPPED)
+		status_state(WORKER_STOPPED);
+	(void) settle_run();
+	status_write();
+	return true;
+}
+
+/* -------------------------------------------------------------------------
+ * Waiting
+ * -------------------------------------------------------------------------
+ */
+
+static long
+milliseconds_to_wait(TimestampTz now)
+{
+	TimestampTz due = Min(settle_due(), Min(status_due(), credentials_due()));
+	long		transport = send_timeout(now);
+	long		own;
+
+	if (leaving != STAY)
+		due = Min(due, leave_by);
+	else
+	{
+		due = Min(due, Min(poll_at, housekeeping_due()));
+		if (may_plan(now))
+			due = Min(due, look ? now : plan_next_due());
+		else if (now < plan_again_at)
+			due = Min(due, plan_again_at);
+	}
+
+	own = TimestampDifferenceMilliseconds(now, due);
+	return transport >= 0 && transport < own ? transport : own;
+}
+
+static void
+wait_for_something(void)
+{
+	WaitEvent	event;
+
+	if (WaitEventSetWait(wait_set, milliseconds_to_wait(GetCurrentTimestamp()),
+						 &event, 1, PG_WAIT_EXTENSION) == 0 ||
+		!(event.events & WL_LATCH_SET))
+		return;
+
+	ResetLatch(MyLatch);
+	look = true;
+	if (armed)
+	{
+		(void) worker_slot_disarm();
+		armed = false;
+	}
+}
