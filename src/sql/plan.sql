@@ -12,15 +12,26 @@
 -- tested before anything is read: who gets nothing costs nothing.
 
 -- 01 section 3: what each check says when it fails.
-CREATE FUNCTION imp_push.check_reason(check_no int) RETURNS text
+CREATE FUNCTION imp_push.check_reasons() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (ARRAY['chat_room', 'own_message', 'type_not_pushed',
+RETURN ARRAY['chat_room', 'own_message', 'type_not_pushed',
 	'ignored_by_sender', 'expired', 'duplicate', 'online', 'dnd', 'mode_none',
 	'not_mentioned', 'no_device_token', 'kicked', 'device_online', 'not_a_call',
 	'sent_as_call', 'filtered', 'token_disabled', 'payload_too_large',
-	'certificate_disabled', 'unbound'])[check_no];
-COMMENT ON FUNCTION imp_push.check_reason(int) IS
-	'reason of a check: 1 to 6 are about the message, 7 to 11 about the user, 12 to 19 about the binding; 20 stands for a binding that is gone';
+	'certificate_disabled', 'unbound'];
+COMMENT ON FUNCTION imp_push.check_reasons() IS
+	'reasons of the checks: 1 to 6 are about the message, 7 to 11 about the user, 12 to 19 about the binding; 20 stands for a binding that is gone';
+
+CREATE FUNCTION imp_push.check_reason(check_no int) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (imp_push.check_reasons())[check_no];
+COMMENT ON FUNCTION imp_push.check_reason(int) IS 'reason of a check';
+
+CREATE FUNCTION imp_push.check_number(reason text) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.array_position(imp_push.check_reasons(), reason);
+COMMENT ON FUNCTION imp_push.check_number(text) IS
+	'check of a reason; NULL if it is APNs'' or the transport''s';
 
 CREATE FUNCTION imp_push.check_status(check_no int) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -105,21 +116,36 @@ person AS MATERIALIZED (
 				SELECT FROM imp_push.device_token t WHERE t.user_id = m.recipient)
 				THEN 11
 		END AS user_failed,
-		live.detail AS live_detail, quiet.detail AS quiet_detail
+		live.detail AS live_detail, quiet.mode, quiet.mode_from,
+		quiet.silent_by, quiet.silent_until
 	FROM message m
 		CROSS JOIN imp_push.settings s
 		LEFT JOIN LATERAL (
-			SELECT o.device_id, imp_push.session_detail(o) AS detail
-			FROM imp_push.online_session(m.recipient, at) o
+			SELECT o.device_id,
+				pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+					'device_id', o.device_id, 'session', o.session,
+					'node', o.node, 'since', o.changed_at)) AS detail
+			FROM imp_push.live_device(at) o
 			WHERE m.failed IS NULL AND s.multi_device_policy = 'all_offline'
+				AND o.user_id = m.recipient
+			ORDER BY o.device_id
 			LIMIT 1
 		) live ON true
 		LEFT JOIN imp_push.user_profile p ON p.user_id = m.recipient
 		LEFT JOIN LATERAL (
-			SELECT q.*
-			FROM imp_push.quiet(m.recipient, m.chat_type, m.conversation_id,
-				COALESCE(p.time_zone, s.default_time_zone), s.default_time_zone, at) q
+			SELECT rule.*
+			FROM (VALUES (true)) always
+				LEFT JOIN imp_push.dnd app
+					ON app.user_id = m.recipient AND app.chat_type = 'app'
+						AND app.conversation_id = ''
+				LEFT JOIN imp_push.dnd conversation
+					ON conversation.user_id = m.recipient
+						AND conversation.chat_type = m.chat_type
+						AND conversation.conversation_id = m.conversation_id
+				CROSS JOIN LATERAL imp_push.dnd_rule(at, app, conversation,
+					p.time_zone, s.default_time_zone) rule
 			WHERE m.failed IS NULL AND live.device_id IS NULL AND s.advanced_features
+				AND COALESCE(app.user_id, conversation.user_id) IS NOT NULL
 			LIMIT 1
 		) quiet ON true
 		LEFT JOIN LATERAL (
@@ -143,7 +169,7 @@ binding AS MATERIALIZED (
 			WHEN m.user_failed IS NOT NULL THEN m.user_failed
 			WHEN b.device_id IS NULL THEN 20
 			WHEN b.status = 'kicked' THEN 12
-			WHEN b.is_online THEN 13
+			WHEN b.status = 'online' THEN 13
 			WHEN b.push_type = 'voip' AND NOT m.is_call THEN 14
 			WHEN m.is_call AND b.push_type <> 'voip' AND EXISTS (
 				SELECT
@@ -162,15 +188,14 @@ binding AS MATERIALIZED (
 				THEN 16
 			WHEN b.disabled_at IS NOT NULL THEN 17
 		END AS binding_failed,
-		b.status, b.changed_at, b.disabled_at, b.disabled_reason, b.is_online,
-		b.session_detail
+		b.session, b.node, b.changed_at, b.disabled_at, b.disabled_reason
 	FROM person m
 		LEFT JOIN LATERAL (
 			SELECT t.device_id, t.certificate, t.token, t.disabled_at,
 				t.disabled_reason, c.bundle_id, c.push_type, c.sound,
-				c.mutable_content, c.enabled, pr.status, pr.changed_at,
-				imp_push.session_is_live(pr, n.expires_at, at) AS is_online,
-				imp_push.session_detail(pr) AS session_detail
+				c.mutable_content, c.enabled, pr.session, pr.node, pr.changed_at,
+				imp_push.device_status(pr.status, pr.expires_at, n.expires_at, at)
+					AS status
 			FROM imp_push.device_token t
 				JOIN imp_push.certificate c ON c.name = t.certificate
 				LEFT JOIN imp_push.presence pr
@@ -236,9 +261,9 @@ rendered AS MATERIALIZED (
 				b.recipient, b.sender, b.shown_sender, b.is_group, b.type, b.body,
 				b.translations, b.apns, b.push, b.templates,
 				COALESCE(b.display_style, 'simple'),
-				pg_catalog.lower(COALESCE(b.language, s.default_language)),
+				imp_push.language_key(COALESCE(b.language, s.default_language)),
 				b.template, s.advanced_features,
-				pg_catalog.lower(s.default_language),
+				imp_push.language_key(s.default_language),
 				(SELECT imp_push.vocabulary())) x
 			WHERE b.binding_failed IS NULL
 			LIMIT 1
@@ -295,8 +320,13 @@ SELECT v.id, v.msg_id, v.recipient, v.bound_device, v.bound_certificate,
 		WHEN v.final_check = 6 THEN
 			pg_catalog.jsonb_build_object('message_id', v.earlier_message_id)
 		WHEN v.final_check = 7 THEN v.live_detail
-		WHEN v.final_check IN (8, 9, 10) THEN v.quiet_detail
-		WHEN v.final_check IN (12, 13) THEN v.session_detail
+		WHEN v.final_check = 8 THEN
+			pg_catalog.jsonb_build_object('by', v.silent_by, 'until', v.silent_until)
+		WHEN v.final_check IN (9, 10) THEN
+			pg_catalog.jsonb_build_object('mode', v.mode, 'mode_from', v.mode_from)
+		WHEN v.final_check IN (12, 13) THEN
+			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+				'session', v.session, 'node', v.node, 'since', v.changed_at))
 		WHEN v.final_check = 17 THEN
 			pg_catalog.jsonb_build_object('disabled_at', v.disabled_at,
 				'disabled_reason', v.disabled_reason)

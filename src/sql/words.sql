@@ -3,27 +3,33 @@
 -- Owns how a title and a body come about.  Never decides whether anybody is
 -- disturbed, and never builds JSON: that is plan.sql.
 
--- All built-in texts as one value, {language: {key: text}} with languages in
--- lower case, so that a batch reads the table once.
+CREATE FUNCTION imp_push.language_key(tag text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.replace(pg_catalog.lower(tag), '_', '-');
+COMMENT ON FUNCTION imp_push.language_key(text) IS
+	'a language tag as languages are compared: zh_Hans and zh-hans are the same';
+
+-- All built-in texts as one value, {language: {key: text}}, so that a batch
+-- reads the table once.
 CREATE FUNCTION imp_push.vocabulary() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (
 	SELECT COALESCE(pg_catalog.jsonb_object_agg(l.language, l.texts), '{}')
 	FROM (
-		SELECT pg_catalog.lower(b.language) AS language,
+		SELECT imp_push.language_key(b.language) AS language,
 			pg_catalog.jsonb_object_agg(b.key, b.value) AS texts
 		FROM imp_push.builtin_text b
-		GROUP BY pg_catalog.lower(b.language)) l);
+		GROUP BY imp_push.language_key(b.language)) l);
 COMMENT ON FUNCTION imp_push.vocabulary() IS
 	'all built-in texts as {language: {key: text}}';
 
-CREATE FUNCTION imp_push.lower_keys(texts jsonb) RETURNS jsonb
+CREATE FUNCTION imp_push.by_language(texts jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
-	SELECT pg_catalog.jsonb_object_agg(pg_catalog.lower(t.key), t.value)
+	SELECT pg_catalog.jsonb_object_agg(imp_push.language_key(t.key), t.value)
 	FROM pg_catalog.jsonb_each(texts) t);
-COMMENT ON FUNCTION imp_push.lower_keys(jsonb) IS
-	'the object with its keys in lower case';
+COMMENT ON FUNCTION imp_push.by_language(jsonb) IS
+	'the object with its keys as language_key() has them';
 
 -- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.
 CREATE FUNCTION imp_push.in_language(texts jsonb, language text) RETURNS jsonb
@@ -33,7 +39,7 @@ RETURN COALESCE(
 	texts -> pg_catalog.regexp_replace(language, '-[^-]*$', ''),
 	texts -> pg_catalog.split_part(language, '-', 1));
 COMMENT ON FUNCTION imp_push.in_language(jsonb, text) IS
-	'the entry for a language in lower case, else for its shorter forms, else NULL';
+	'the entry for a language_key(), else for its shorter forms, else NULL';
 
 CREATE FUNCTION imp_push.builtin_word(vocabulary jsonb, language text,
 									  fallback text, key text) RETURNS text
@@ -180,7 +186,7 @@ BEGIN ATOMIC
 			SELECT COALESCE(
 				CASE WHEN translations <> '{}' THEN
 					imp_push.ext_text(imp_push.in_language(
-						imp_push.lower_keys(translations), words.language)) END,
+						imp_push.by_language(translations), words.language)) END,
 				NULLIF(words.body, ''),
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, words.type),
