@@ -1,0 +1,22 @@
+/*
+ * main.c
+ *		apnsim, a simulator of the Apple Push Notification service.
+ */
+#include <string.h>
+
+#include "ctl.h"
+#include "options.h"
+#include "server.h"
+
+int
+main(int argc, char **argv)
+{
+	static struct options options;
+
+	if (argc > 1 && strcmp(argv[1], "serve") == 0)
+		return options_parse(&options, argc - 1, argv + 1) ? server_run(&options) : 2;
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+		return ctl_run(argc - 1, argv + 1);
+	options_usage();
+	return 2;
+}
