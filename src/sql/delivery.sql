@@ -1,5 +1,8 @@
 -- delivery: what became of every message, readable at any moment.
 --
+-- The view calls no function of ours, since those would run with the rights of
+-- whoever asks, who may see delivery and no message.
+--
 -- Owns the view and what a DELETE of messages leaves in it.  Writes nothing
 -- that the worker writes: a deleted message's waiting pushes stay the
 -- worker's to remove.
@@ -39,7 +42,20 @@ CREATE VIEW imp_push.delivery AS
 	SELECT m.id, m.msg_id, m.recipient, NULL, NULL,
 		'pending', NULL, NULL, NULL, NULL, 0,
 		NULL, NULL, NULL
-	FROM imp_push.unread_messages(imp_push.seen_by_worker()) m
+	FROM (
+			SELECT COALESCE(
+				(SELECT c.snapshot FROM imp_push.worker_cursor c WHERE c.worker = 0),
+				'1:1:'::pg_snapshot) AS snapshot) seen
+		-- what the cursor does not see, split so that each half is an index
+		-- range: an OR of the two would be a sequential scan
+		CROSS JOIN LATERAL (
+			SELECT o.id, o.msg_id, o.recipient
+			FROM imp_push.offline_message o
+			WHERE o.queued_xid >= pg_catalog.pg_snapshot_xmax(seen.snapshot)
+			UNION ALL
+			SELECT o.id, o.msg_id, o.recipient
+			FROM pg_catalog.pg_snapshot_xip(seen.snapshot) AS under_way(xid)
+				JOIN imp_push.offline_message o ON o.queued_xid = under_way.xid) m
 	WHERE NOT EXISTS (
 			SELECT
 			FROM imp_push.delivery_log l

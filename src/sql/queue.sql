@@ -186,26 +186,10 @@ RETURN COALESCE((SELECT c.snapshot FROM imp_push.worker_cursor c WHERE c.worker 
 COMMENT ON FUNCTION imp_push.seen_by_worker() IS
 	'the stored cursor; where there is none, a snapshot that sees nothing';
 
--- A message that a snapshot does not see, split so that each half is an index
--- range: what began later, and what was under way when it was taken (an OR of
--- the two would be a sequential scan).
-CREATE FUNCTION imp_push.unread_messages(seen pg_snapshot)
-RETURNS SETOF imp_push.offline_message
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT m.*
-	FROM imp_push.offline_message m
-	WHERE m.queued_xid >= pg_catalog.pg_snapshot_xmax(seen)
-	UNION ALL
-	SELECT m.*
-	FROM pg_catalog.pg_snapshot_xip(seen) AS under_way(xid)
-		JOIN imp_push.offline_message m ON m.queued_xid = under_way.xid;
-END;
-COMMENT ON FUNCTION imp_push.unread_messages(pg_snapshot) IS
-	'the messages that a snapshot does not see';
-
 -- One page of new work for the worker: what now sees and seen does not, in
--- the order (queued_xid, id), after a given place.  settled is looked up only
+-- the order (queued_xid, id), after a given place: what was under way when
+-- seen was taken, then what began later (an OR of the two would be a
+-- sequential scan).  settled is looked up only
 -- while the worker recovers: in later passes nothing can have been planned.
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
