@@ -73,7 +73,7 @@ message AS MATERIALIZED (
 		END AS failed,
 		before.message_id AS earlier_message_id,
 		m.ext -> 'em_at_list' AS outer_mentions
-	FROM pg_catalog.unnest(messages, devices, certificates)
+	FROM unnest(messages, devices, certificates)
 			AS m(id, recipient, sender, chat_type, conversation_id, msg_id, type,
 				body, sender_name, ext, translations, created_at, expires_at,
 				queued_xid, device_id, certificate)

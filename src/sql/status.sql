@@ -111,7 +111,7 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	INSERT INTO imp_push.certificate_state AS s
 	SELECT c.*
-	FROM pg_catalog.unnest(certificates, reasons, details, since, next_probes, successes)
+	FROM unnest(certificates, reasons, details, since, next_probes, successes)
 			AS c(certificate, reason, detail, since, next_probe, success)
 		JOIN imp_push.certificate known ON known.name = c.certificate
 	ON CONFLICT (certificate) DO UPDATE
@@ -132,7 +132,7 @@ BEGIN ATOMIC
 	INSERT INTO imp_push.certificate_traffic AS t
 	SELECT c.certificate, pg_catalog.date_trunc('minute', record_traffic.at),
 		c.sent, c.failed
-	FROM pg_catalog.unnest(certificates, sent, failed)
+	FROM unnest(certificates, sent, failed)
 			AS c(certificate, sent, failed)
 		JOIN imp_push.certificate known ON known.name = c.certificate
 	ON CONFLICT (certificate, minute) DO UPDATE
