@@ -72,6 +72,10 @@ typedef struct Push
 	TimestampTz due;			/* for the two RETRYs */
 	int64		unregistered_at;	/* ms since the epoch, from a 410; 0: none */
 	TimestampTz answered_at;
+
+	/* The transport's own */
+	int			resends;		/* sent again on its own account */
+	char		reason_text[48];	/* a reason that is not in the table */
 }			Push;
 
 extern void push_init(MemoryContext parent);

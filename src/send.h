@@ -85,4 +85,17 @@ extern const char *send_probe_due(TimestampTz now);
 /* Nothing waits that could be the probe: the next push submitted is it. */
 extern void send_probe_with_next(const char *certificate);
 
+/*
+ * False if APNs has refused this token as bad a short time ago: then it is no
+ * good for a probe, whatever the answer.
+ */
+extern bool send_may_probe(const char *certificate, const char *token);
+
+/*
+ * Tokens whose bindings were disabled before it turned out that the
+ * certificate is to blame: they are to be live again.  Returns how many (0:
+ * none), of one certificate; all palloc'd.  Each is handed out once.
+ */
+extern int	send_wronged_tokens(char **certificate, char ***tokens);
+
 #endif							/* IMP_SEND_H */

@@ -1,0 +1,121 @@
+/*
+ * guard.c
+ *		Keeps a wrong configuration from costing people their tokens.
+ *
+ * Owns the verdicts BadDeviceToken and DeviceTokenNotForTopic from their
+ * arrival until it is known what they mean.  One by one they mean a dead
+ * token; all tokens refused means the wrong environment or topic.  It must
+ * never let a token go without either a success of the same certificate close
+ * by, or the means to bring the binding back to life.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+
+#include "guard.h"
+
+/* A success so long ago is still a proof. */
+#define PROOF_TIME (60 * INT64CONST(1000000))
+
+/* Verdicts are held back for so long. */
+#define HOLD_TIME (2 * INT64CONST(1000000))
+
+void
+guard_init(Guard *guard)
+{
+	memset(guard, 0, sizeof(*guard));
+	dlist_init(&guard->held);
+}
+
+static uint64
+token_hash(const char *token)
+{
+	uint64		hash;
+
+	hash = DatumGetUInt64(hash_any_extended((const unsigned char *) token,
+											strlen(token), 0));
+	return hash != 0 ? hash : 1;
+}
+
+bool
+guard_has_tried(const Guard *guard, const char *token)
+{
+	uint64		hash = token_hash(token);
+
+	return guard->tried[hash % GUARD_TRIED] == hash;
+}
+
+void
+guard_note(Guard *guard, const Push *push)
+{
+	uint64		hash = token_hash(push->token);
+
+	guard->tried[hash % GUARD_TRIED] = hash;
+}
+
+GuardVerdict
+guard_judge(Guard *guard, Push *push, TimestampTz now)
+{
+	guard_note(guard, push);
+	if (guard->proved_at != 0 && now - guard->proved_at <= PROOF_TIME)
+		return GUARD_DEAD;
+	if (guard->held_count + guard->doubtful_count + 1 >= GUARD_VERDICTS)
+		return GUARD_CONFIGURATION;
+
+	if (guard->held_count == 0)
+		guard->held_since = now;
+	dlist_push_tail(&guard->held, &push->node);
+	guard->held_count++;
+	return GUARD_HELD;
+}
+
+static void
+forget_doubtful(Guard *guard)
+{
+	while (guard->doubtful_count > 0)
+		pfree(guard->doubtful[--guard->doubtful_count]);
+}
+
+void
+guard_proved(Guard *guard, TimestampTz now)
+{
+	guard->proved_at = now;
+	forget_doubtful(guard);
+}
+
+void
+guard_refuted(Guard *guard)
+{
+	while (guard->doubtful_count > 0)
+	{
+		char	   *token = guard->doubtful[--guard->doubtful_count];
+
+		if (guard->wronged_count < GUARD_VERDICTS)
+			guard->wronged[guard->wronged_count++] = token;
+		else
+			pfree(token);
+	}
+}
+
+Push *
+guard_release(Guard *guard)
+{
+	if (guard->held_count == 0)
+		return NULL;
+	guard->held_count--;
+	return dlist_container(Push, node, dlist_pop_head_node(&guard->held));
+}
+
+TimestampTz
+guard_release_at(const Guard *guard)
+{
+	return guard->held_count > 0 ? guard->held_since + HOLD_TIME : 0;
+}
+
+void
+guard_give_up(Guard *guard, const Push *push, MemoryContext context)
+{
+	if (guard->doubtful_count < GUARD_VERDICTS)
+		guard->doubtful[guard->doubtful_count++] =
+			MemoryContextStrdup(context, push->token);
+}

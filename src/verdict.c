@@ -1,0 +1,408 @@
+/*
+ * verdict.c
+ *		From an answer to what it means for push, connection and certificate.
+ *
+ * Owns the consequences of what answer.c has classified.  It must never
+ * charge an attempt for what has certainly not been processed, and never
+ * answer a push twice.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "busy_token.h"
+#include "sender.h"
+
+/* Back-off of a push after a server's error or an unknown fate (ms) */
+#define RETRY_FIRST 5000
+#define RETRY_MOST (15 * 60000)
+
+/*
+ * Sent again by ourselves, at once, so often: if the peer certainly has not
+ * processed it, as libcurl would have; if nobody knows, once or twice.
+ */
+#define RESENDS_REFUSED 6
+#define RESENDS_UNCERTAIN 2
+
+/* No new provider token after TooManyProviderTokenUpdates (microseconds) */
+#define RENEWAL_PAUSE (INT64CONST(20) * 60 * 1000000)
+
+/* All that is at hand when a request has ended. */
+typedef struct Case
+{
+	Sender	   *sender;
+	Lane	   *lane;
+	Request    *request;
+	Push	   *push;
+	TimestampTz now;
+	Answer		answer;
+}			Case;
+
+static const char *
+reason_for(Case *c)
+{
+	if (c->answer.reason != c->answer.text)
+		return c->answer.reason;
+	strlcpy(c->push->reason_text, c->answer.text,
+			sizeof(c->push->reason_text));
+	return c->push->reason_text;
+}
+
+static void
+give(Case *c, Verdict verdict, TimestampTz due)
+{
+	sender_answer(c->sender, c->push, verdict,
+				  verdict == VERDICT_SENT ? NULL : reason_for(c), due,
+				  c->now);
+}
+
+static void
+give_free(Case *c)
+{
+	give(c, VERDICT_FREE_RETRY, c->now);
+}
+
+static void
+give_retry(Case *c)
+{
+	give(c, VERDICT_RETRY,
+		 backoff_due(c->now, c->push->attempts, RETRY_FIRST, RETRY_MOST));
+}
+
+/*
+ * Once more, by ourselves: nobody is charged, and whoever waits for it does
+ * not notice.  False if it has been tried often enough.
+ */
+static bool
+send_again(Case *c, int most)
+{
+	if (c->push->resends >= most)
+		return false;
+	c->push->resends++;
+	if (c->request->sent)
+		c->sender->resent++;
+	if (sender_shared.stopping ||
+		(c->sender->circuit.open && !c->push->probe))
+		give_free(c);
+	else
+		sender_queue(c->sender, c->push, true);
+	return true;
+}
+
+/* The push went the way that the certificate says now, not an earlier one. */
+static bool
+is_current(Case *c)
+{
+	return c->lane->target == c->sender->target;
+}
+
+/* The circuit opens because of this push, which is not to blame. */
+static void
+open_circuit(Case *c, CircuitKind kind, const char *detail)
+{
+	if (!is_current(c))
+		return;
+	sender_open_circuit(c->sender, kind, c->answer.reason, detail, c->now);
+	sender_release_held(c->sender, VERDICT_FREE_RETRY, c->now);
+}
+
+/* The certificate works as a whole: what the guard holds is dead indeed. */
+static void
+proved(Case *c)
+{
+	Sender	   *sender = c->sender;
+
+	if (!is_current(c))
+		return;
+	guard_proved(&sender->guard, c->now);
+	sender_release_held(sender, VERDICT_TOKEN_DEAD, c->now);
+	if (circuit_succeeded(&sender->circuit, c->push->probe, c->now))
+		sender_circuit_closed(sender);
+}
+
+static void
+token_doubted(Case *c)
+{
+	Sender	   *sender = c->sender;
+	Push	   *push = c->push;
+
+	if (sender->circuit.open)
+	{
+		/* A probe, or what was under way when the circuit opened. */
+		guard_note(&sender->guard, push);
+		give_free(c);
+		return;
+	}
+	push->reason = reason_for(c);
+	switch (guard_judge(&sender->guard, push, c->now))
+	{
+		case GUARD_DEAD:
+			give(c, VERDICT_TOKEN_DEAD, c->now);
+			break;
+		case GUARD_HELD:
+			break;
+		case GUARD_CONFIGURATION:
+			guard_refuted(&sender->guard);
+			open_circuit(c, CIRCUIT_CONFIGURATION,
+						 "APNs refuses every device token: environment or "
+						 "topic do not match");
+			give_free(c);
+			break;
+	}
+}
+
+static void
+provider_token_expired(Case *c)
+{
+	Sender	   *sender = c->sender;
+	const Certificate *certificate = sender->target != NULL ?
+		sender->target->certificate : NULL;
+
+	/* Only if it is the current one; else a new one is there already. */
+	if (certificate != NULL && certificate->authorization != NULL &&
+		sender->refused == NULL &&
+		strcmp(certificate->authorization, c->request->authorization) == 0)
+		sender->refused = MemoryContextStrdup(sender_shared.context,
+											  certificate->authorization);
+	c->lane->state = LANE_DRAINING;
+	if (!send_again(c, RESENDS_REFUSED))
+		give_retry(c);
+}
+
+static void
+server_error(Case *c)
+{
+	give_retry(c);
+	if (!c->sender->circuit.open &&
+		circuit_count(&c->sender->circuit, true, c->now))
+		open_circuit(c, CIRCUIT_SERVER, NULL);
+}
+
+/* Smoothed, an eighth at a time, as TCP does. */
+static void
+note_latency(Case *c)
+{
+	int64		latency = lane_clock() - c->request->started_at;
+
+	if (c->sender->latency == 0)
+		c->sender->latency = latency;
+	else
+		c->sender->latency += (latency - c->sender->latency) / 8;
+}
+
+/* What an answer of any kind proves. */
+static void
+note_answer(Case *c)
+{
+	Sender	   *sender = c->sender;
+
+	lane_answered(c->lane, c->request->status == 200);
+	note_latency(c);
+	c->push->apns_status = c->request->status;
+	c->push->answered_at = c->now;
+	if (is_current(c) && circuit_answered(&sender->circuit, c->now))
+		sender_circuit_closed(sender);
+	if (c->answer.class == ANSWER_SERVER)
+		return;
+	circuit_count(&sender->circuit, false, c->now);
+	if (sender->circuit.open && sender->circuit.kind == CIRCUIT_SERVER &&
+		c->push->probe)
+	{
+		circuit_close(&sender->circuit, c->now);
+		sender_circuit_closed(sender);
+	}
+}
+
+static void
+settle_answered(Case *c)
+{
+	Push	   *push = c->push;
+
+	answer_from_status(&c->answer, c->request->status, c->request->body,
+					   c->request->body_length);
+	note_answer(c);
+	switch (c->answer.class)
+	{
+		case ANSWER_SENT:
+			busy_token_forget(c->sender->name, push->token);
+			proved(c);
+			give(c, VERDICT_SENT, c->now);
+			break;
+		case ANSWER_TOKEN_DEAD:
+			proved(c);
+			push->unregistered_at = c->answer.timestamp;
+			give(c, VERDICT_TOKEN_DEAD, c->now);
+			break;
+		case ANSWER_TOKEN_DOUBTED:
+			token_doubted(c);
+			break;
+		case ANSWER_TOKEN_BUSY:
+			give(c, VERDICT_RETRY,
+				 busy_token_note(c->sender->name, push->token,
+								 push->attempts, c->now));
+			break;
+		case ANSWER_PROVIDER_TOKEN_EXPIRED:
+			provider_token_expired(c);
+			break;
+		case ANSWER_PROVIDER_TOKEN_UNRELATED:
+			/* On a fresh connection there is no other key to blame. */
+			c->lane->state = LANE_DRAINING;
+			if (c->lane->answers > 1 && send_again(c, RESENDS_REFUSED))
+				break;
+			open_circuit(c, CIRCUIT_CONFIGURATION, NULL);
+			give_free(c);
+			break;
+		case ANSWER_PROVIDER_TOKEN_TOO_NEW:
+			c->sender->renew_after = c->now + RENEWAL_PAUSE;
+			open_circuit(c, CIRCUIT_CONFIGURATION, NULL);
+			give_free(c);
+			break;
+		case ANSWER_CONFIGURATION:
+			open_circuit(c, CIRCUIT_CONFIGURATION, NULL);
+			give_free(c);
+			break;
+		case ANSWER_CONNECTION:
+			c->lane->state = LANE_DRAINING;
+			if (!send_again(c, RESENDS_REFUSED))
+				give_retry(c);
+			break;
+		case ANSWER_SERVER:
+			server_error(c);
+			break;
+		default:
+			give(c, VERDICT_FAILED, c->now);
+			break;
+	}
+}
+
+/* What libcurl says, unless it shows the token: then nothing. */
+static const char *
+error_detail(Case *c)
+{
+	char	   *error = c->request->error;
+	char	   *at;
+
+	if (strstr(error, c->push->token) != NULL)
+		return NULL;
+	for (at = error; *at != '\0'; at++)
+		if ((unsigned char) *at < 0x20)
+			*at = ' ';
+	return error;
+}
+
+/* Another lane of the certificate can be used. */
+static bool
+has_other_lane(Case *c)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &c->sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (lane != c->lane && lane->state == LANE_WARM && !lane->dead)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * It never left.  On a connection that is made: the peer takes no more at the
+ * moment.  Otherwise there is no connection to be had.
+ */
+static void
+settle_not_sent(Case *c)
+{
+	if (c->lane->established && !c->request->wrong_protocol)
+	{
+		lane_refused(c->lane);
+		if (sender_shared.stopping ||
+			(c->sender->circuit.open && !c->push->probe))
+			give_free(c);
+		else
+			sender_queue(c->sender, c->push, true);
+		return;
+	}
+	if (has_other_lane(c) && !sender_shared.stopping)
+	{
+		sender_queue(c->sender, c->push, true);
+		return;
+	}
+	open_circuit(c, c->answer.class == ANSWER_NOT_AGREED ?
+				 CIRCUIT_AGREEMENT : CIRCUIT_CONNECTION, error_detail(c));
+	give_free(c);
+}
+
+/* It was sent, and no answer came. */
+static void
+settle_uncertain(Case *c)
+{
+	/* TLS 1.3 tells a client that it is not welcome after the handshake. */
+	if (c->lane->answers == 0 && strstr(c->request->error, "alert") != NULL)
+	{
+		c->answer.reason = "tls_refused";
+		open_circuit(c, CIRCUIT_AGREEMENT, error_detail(c));
+		give_free(c);
+		return;
+	}
+
+	/* libcurl would have sent it again: GOAWAY, REFUSED_STREAM, lost. */
+	if (c->request->code == CURLE_COULDNT_CONNECT)
+	{
+		c->lane->state = LANE_DRAINING;
+		if (send_again(c, RESENDS_REFUSED))
+			return;
+	}
+	else if (c->request->code != CURLE_HTTP2_STREAM &&
+			 c->request->code != CURLE_OPERATION_TIMEDOUT)
+	{
+		c->lane->state = LANE_DRAINING;
+		if (c->lane->answers > 0 && send_again(c, RESENDS_UNCERTAIN))
+			return;
+	}
+	give_retry(c);
+
+	/* A connection that never brought an answer: is there anybody? */
+	if (c->lane->answers == 0 && !has_other_lane(c))
+		open_circuit(c, CIRCUIT_CONNECTION, error_detail(c));
+}
+
+static void
+settle(Sender *sender, Lane *lane, Request *request, TimestampTz now)
+{
+	Case		c;
+
+	memset(&c, 0, sizeof(c));
+	c.sender = sender;
+	c.lane = lane;
+	c.request = request;
+	c.push = request->push;
+	c.now = now;
+
+	if (request->status != 0)
+	{
+		settle_answered(&c);
+		return;
+	}
+	answer_from_failure(&c.answer, request->code, request->sent);
+	c.push->apns_status = 0;
+	c.push->answered_at = now;
+	if (request->sent)
+		settle_uncertain(&c);
+	else
+		settle_not_sent(&c);
+}
+
+void
+verdict_collect(Sender *sender, Lane *lane, TimestampTz now)
+{
+	Request    *request;
+
+	while ((request = lane_finished(lane)) != NULL)
+	{
+		sender->under_way--;
+		sender_shared.under_way--;
+		settle(sender, lane, request, now);
+		request_put(request);
+	}
+}
