@@ -184,6 +184,7 @@ void
 circuit_probe_started(Circuit *circuit)
 {
 	circuit->probes++;
+	circuit->nothing_waits = false;
 }
 
 void
@@ -197,6 +198,15 @@ circuit_probe_ended(Circuit *circuit, bool failed, TimestampTz now)
 		circuit->failed_probes++;
 	schedule_probe(circuit, now);
 	generation++;
+}
+
+TimestampTz
+circuit_next_probe(const Circuit *circuit)
+{
+	if (!circuit->open || circuit->kind == CIRCUIT_FAULT ||
+		circuit->probes > 0 || circuit->nothing_waits)
+		return DT_NOEND;
+	return circuit->next_probe_at;
 }
 
 bool

@@ -35,6 +35,7 @@ typedef struct Circuit
 	TimestampTz shown_success_at;	/* as of the last change that was told */
 	int			failed_probes;
 	int			probes;			/* under way */
+	bool		nothing_waits;	/* that could be a probe */
 
 	/* The last answers: a bit each, 1 for a 5xx */
 	uint32		recent;
@@ -75,6 +76,9 @@ extern void circuit_probe_ended(Circuit *circuit, bool failed,
 
 /* Open, and the next probe is due, and none is under way. */
 extern bool circuit_probe_is_due(const Circuit *circuit, TimestampTz now);
+
+/* When that will be; DT_NOEND: not before something else happens. */
+extern TimestampTz circuit_next_probe(const Circuit *circuit);
 
 /* As it was before the process started; tried at once. */
 extern void circuit_restore(Circuit *circuit, bool open, const char *reason,

@@ -86,6 +86,7 @@ guard_proved(Guard *guard, TimestampTz now)
 void
 guard_refuted(Guard *guard)
 {
+	guard->refuses = true;
 	while (guard->doubtful_count > 0)
 	{
 		char	   *token = guard->doubtful[--guard->doubtful_count];

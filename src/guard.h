@@ -16,6 +16,7 @@
 
 typedef struct Guard
 {
+	bool		refuses;		/* the circuit is open on its account */
 	dlist_head	held;			/* pushes whose verdict is held back */
 	int			held_count;
 	TimestampTz held_since;

@@ -144,7 +144,6 @@ send_set_certificate(Certificate *cert)
 	}
 	else
 		circuit_probe_soon(&sender->circuit, now);
-	sender_pump(sender, now);
 }
 
 void
@@ -156,7 +155,6 @@ send_remove_certificate(const char *name)
 		return;
 	sender_retarget(sender, NULL);
 	sender_release_held(sender, VERDICT_FREE_RETRY, GetCurrentTimestamp());
-	sender_pump(sender, GetCurrentTimestamp());
 }
 
 Certificate *
@@ -292,13 +290,14 @@ send_timeout(TimestampTz now)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 		int64		own = sender_next_tick(sender, now, clock);
+		TimestampTz probe_at;
 
 		if (own >= 0 && (next < 0 || own < next))
 			next = own;
-		if (sender->circuit.open && sender->circuit.probes == 0 &&
-			!TIMESTAMP_IS_NOEND(sender->circuit.next_probe_at))
+		probe_at = circuit_next_probe(&sender->circuit);
+		if (!TIMESTAMP_IS_NOEND(probe_at))
 		{
-			own = clock + Max(sender->circuit.next_probe_at - now, 0);
+			own = clock + Max(probe_at - now, 0);
 			if (next < 0 || own < next)
 				next = own;
 		}
@@ -418,6 +417,12 @@ send_stop_new(void)
 }
 
 void
+send_start_new(void)
+{
+	sender_shared.stopping = false;
+}
+
+void
 send_finish(void)
 {
 	dlist_mutable_iter iter;
@@ -510,10 +515,19 @@ send_probe_due(TimestampTz now)
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
 		if (sender->target != NULL &&
-			circuit_probe_is_due(&sender->circuit, now))
+			circuit_next_probe(&sender->circuit) <= now)
 			return sender->name;
 	}
 	return NULL;
+}
+
+void
+send_probe_with_next(const char *certificate)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender != NULL)
+		sender->circuit.nothing_waits = true;
 }
 
 bool

@@ -21,6 +21,7 @@ typedef struct Sender
 	LaneTarget *target;			/* NULL: the certificate has been removed */
 	dlist_head	queue;			/* pushes that wait for room */
 	int			queued;
+	bool		eager;			/* has something to do right now */
 	int			under_way;		/* in all its lanes */
 	int64		active_at;		/* last push, by lane_clock() */
 	dlist_head	lanes;

@@ -102,6 +102,8 @@ open_circuit(Case *c, CircuitKind kind, const char *detail)
 {
 	if (!is_current(c))
 		return;
+	if (c->answer.class != ANSWER_TOKEN_DOUBTED)
+		c->sender->guard.refuses = false;
 	sender_open_circuit(c->sender, kind, c->answer.reason, detail, c->now);
 	sender_release_held(c->sender, VERDICT_FREE_RETRY, c->now);
 }
