@@ -23,7 +23,7 @@ typedef struct KnownAnswer
 	int			status;
 	const char *reason;
 	AnswerClass class;
-}			KnownAnswer;
+} KnownAnswer;
 
 static const KnownAnswer known_answers[] = {
 	{410, "Unregistered", ANSWER_TOKEN_DEAD},
@@ -66,7 +66,7 @@ typedef struct KnownFailure
 	CURLcode	code;
 	const char *reason;
 	AnswerClass class;
-}			KnownFailure;
+} KnownFailure;
 
 static const KnownFailure known_failures[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, "name_not_resolved", ANSWER_NOT_CONNECTED},
@@ -92,7 +92,7 @@ typedef struct Scan
 {
 	const char *at;
 	const char *end;
-}			Scan;
+} Scan;
 
 static void
 skip_blanks(Scan *scan)

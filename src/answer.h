@@ -29,7 +29,7 @@ typedef enum AnswerClass
 	ANSWER_NOT_CONNECTED,		/* never sent; the network or the server */
 	ANSWER_NOT_AGREED,			/* never sent; wrong TLS, wrong protocol */
 	ANSWER_UNCERTAIN			/* sent, and nobody knows */
-}			AnswerClass;
+} AnswerClass;
 
 typedef struct Answer
 {
@@ -37,7 +37,7 @@ typedef struct Answer
 	const char *reason;			/* static, or text below; NULL if accepted */
 	char		text[ANSWER_REASON_SIZE];
 	int64		timestamp;		/* of a 410: milliseconds since the epoch */
-}			Answer;
+} Answer;
 
 /* A final status arrived, with as much of the body as there was. */
 extern void answer_from_status(Answer *answer, int status,

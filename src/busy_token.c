@@ -25,7 +25,7 @@ typedef struct BusyToken
 	uint64		key;			/* of certificate and token */
 	TimestampTz until;
 	int			times;
-}			BusyToken;
+} BusyToken;
 
 static HTAB *busy_tokens = NULL;
 

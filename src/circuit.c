@@ -135,8 +135,8 @@ bool
 circuit_succeeded(Circuit *circuit, bool probe, TimestampTz now)
 {
 	bool		closes = circuit->open &&
-		(probe || circuit->kind != CIRCUIT_SERVER) &&
-		circuit->kind != CIRCUIT_FAULT;
+	(probe || circuit->kind != CIRCUIT_SERVER) &&
+	circuit->kind != CIRCUIT_FAULT;
 
 	circuit->last_success_at = now;
 	if (now - circuit->shown_success_at >

@@ -18,7 +18,7 @@ typedef enum CircuitKind
 	CIRCUIT_AGREEMENT,			/* TLS, protocol: a person; ever more seldom */
 	CIRCUIT_CONFIGURATION,		/* APNs refuses us: a person; likewise */
 	CIRCUIT_FAULT				/* no key: not tried until there is one */
-}			CircuitKind;
+} CircuitKind;
 
 /* Answers of the last moments that are looked at for "most are 5xx". */
 #define CIRCUIT_RECENT 20
@@ -41,7 +41,7 @@ typedef struct Circuit
 	uint32		recent;
 	int			recent_count;
 	TimestampTz recent_at;
-}			Circuit;
+} Circuit;
 
 /*
  * Opens it, or renews the reason of one that is open.  True if it was closed:

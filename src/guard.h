@@ -32,14 +32,14 @@ typedef struct Guard
 
 	/* Tokens refused of late (their hashes): no good for a probe */
 	uint64		tried[GUARD_TRIED];
-}			Guard;
+} Guard;
 
 typedef enum GuardVerdict
 {
 	GUARD_DEAD,					/* the token is dead */
 	GUARD_HELD,					/* the guard has the push now */
 	GUARD_CONFIGURATION			/* it is not the token */
-}			GuardVerdict;
+} GuardVerdict;
 
 extern void guard_init(Guard *guard);
 

@@ -69,12 +69,12 @@ typedef struct CircuitStatus
 	const char *certificate;
 	bool		open;
 	const char *reason;			/* NULL while closed */
-	char	   *detail;			/* for people: what libcurl or APNs said, never
-								 * a secret; or NULL */
+	char	   *detail;			/* for people: what libcurl or APNs said,
+								 * never a secret; or NULL */
 	TimestampTz since;
 	TimestampTz next_probe_at;	/* while open */
 	TimestampTz last_success_at;	/* 0: none yet */
-}			CircuitStatus;
+} CircuitStatus;
 
 extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */

@@ -38,7 +38,7 @@ typedef struct Sender
 
 	int64		latency;		/* of answers, smoothed (microseconds) */
 	uint64		resent;
-}			Sender;
+} Sender;
 
 /* Set by send.c */
 typedef struct SenderShared
@@ -49,7 +49,7 @@ typedef struct SenderShared
 	int			under_way;		/* in lanes */
 	int			senders;
 	bool		stopping;
-}			SenderShared;
+} SenderShared;
 
 extern SenderShared sender_shared;
 

@@ -36,7 +36,7 @@ typedef struct Case
 	Push	   *push;
 	TimestampTz now;
 	Answer		answer;
-}			Case;
+} Case;
 
 static const char *
 reason_for(Case *c)
@@ -158,7 +158,7 @@ provider_token_expired(Case *c)
 {
 	Sender	   *sender = c->sender;
 	const Certificate *certificate = sender->target != NULL ?
-		sender->target->certificate : NULL;
+	sender->target->certificate : NULL;
 
 	/* Only if it is the current one; else a new one is there already. */
 	if (certificate != NULL && certificate->authorization != NULL &&
