@@ -20,8 +20,9 @@ extern int	send_epoll_fd(void);	/* readable: call send_drive() */
 
 /*
  * Sets or replaces the configuration of a certificate; the transport owns it
- * from here on.  Connections made with an earlier one finish what they carry
- * and take nothing new.
+ * from here on, and frees it at once if it is what it has already.  Connections
+ * made with an earlier one finish what they carry and take nothing new.  No
+ * network traffic: may be called inside a transaction.
  */
 extern void send_set_certificate(Certificate *cert);
 extern void send_remove_certificate(const char *name);
@@ -56,6 +57,7 @@ extern void send_authorized(Certificate *cert, bool authorized);
 
 /* Shutting down: hands back what was never sent as VERDICT_FREE_RETRY. */
 extern void send_stop_new(void);
+extern void send_start_new(void);	/* staying after all */
 extern void send_finish(void);	/* closes all; what is left is forgotten */
 
 /*
@@ -67,12 +69,12 @@ typedef struct CircuitStatus
 	const char *certificate;
 	bool		open;
 	const char *reason;			/* NULL while closed */
-	char	   *detail;			/* for people: what libcurl or APNs said, never
-								 * a secret; or NULL */
+	char	   *detail;			/* for people: what libcurl or APNs said,
+								 * never a secret; or NULL */
 	TimestampTz since;
 	TimestampTz next_probe_at;	/* while open */
 	TimestampTz last_success_at;	/* 0: none yet */
-}			CircuitStatus;
+} CircuitStatus;
 
 extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
@@ -82,7 +84,10 @@ extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
  * worker submits one waiting push of it with probe = true. */
 extern const char *send_probe_due(TimestampTz now);
 
-/* Nothing waits that could be the probe: the next push submitted is it. */
+/*
+ * Nothing waits that could be the probe: the next push submitted is it.  (As
+ * is any push submitted while a probe is due.)
+ */
 extern void send_probe_with_next(const char *certificate);
 
 /*
