@@ -23,11 +23,7 @@ typedef struct KnownAnswer
 	int			status;
 	const char *reason;
 	AnswerClass class;
-<<<<<<< HEAD
-}			KnownAnswer;
-=======
 } KnownAnswer;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static const KnownAnswer known_answers[] = {
 	{410, "Unregistered", ANSWER_TOKEN_DEAD},
@@ -70,11 +66,7 @@ typedef struct KnownFailure
 	CURLcode	code;
 	const char *reason;
 	AnswerClass class;
-<<<<<<< HEAD
-}			KnownFailure;
-=======
 } KnownFailure;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static const KnownFailure known_failures[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, "name_not_resolved", ANSWER_NOT_CONNECTED},
@@ -100,11 +92,7 @@ typedef struct Scan
 {
 	const char *at;
 	const char *end;
-<<<<<<< HEAD
-}			Scan;
-=======
 } Scan;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static void
 skip_blanks(Scan *scan)

@@ -29,11 +29,7 @@ typedef enum AnswerClass
 	ANSWER_NOT_CONNECTED,		/* never sent; the network or the server */
 	ANSWER_NOT_AGREED,			/* never sent; wrong TLS, wrong protocol */
 	ANSWER_UNCERTAIN			/* sent, and nobody knows */
-<<<<<<< HEAD
-}			AnswerClass;
-=======
 } AnswerClass;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 typedef struct Answer
 {
@@ -41,11 +37,7 @@ typedef struct Answer
 	const char *reason;			/* static, or text below; NULL if accepted */
 	char		text[ANSWER_REASON_SIZE];
 	int64		timestamp;		/* of a 410: milliseconds since the epoch */
-<<<<<<< HEAD
-}			Answer;
-=======
 } Answer;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* A final status arrived, with as much of the body as there was. */
 extern void answer_from_status(Answer *answer, int status,

@@ -25,11 +25,7 @@ typedef struct BusyToken
 	uint64		key;			/* of certificate and token */
 	TimestampTz until;
 	int			times;
-<<<<<<< HEAD
-}			BusyToken;
-=======
 } BusyToken;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static HTAB *busy_tokens = NULL;
 

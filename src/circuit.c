@@ -135,13 +135,8 @@ bool
 circuit_succeeded(Circuit *circuit, bool probe, TimestampTz now)
 {
 	bool		closes = circuit->open &&
-<<<<<<< HEAD
-		(probe || circuit->kind != CIRCUIT_SERVER) &&
-		circuit->kind != CIRCUIT_FAULT;
-=======
 	(probe || circuit->kind != CIRCUIT_SERVER) &&
 	circuit->kind != CIRCUIT_FAULT;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 	circuit->last_success_at = now;
 	if (now - circuit->shown_success_at >
@@ -189,10 +184,7 @@ void
 circuit_probe_started(Circuit *circuit)
 {
 	circuit->probes++;
-<<<<<<< HEAD
-=======
 	circuit->nothing_waits = false;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 }
 
 void
@@ -208,8 +200,6 @@ circuit_probe_ended(Circuit *circuit, bool failed, TimestampTz now)
 	generation++;
 }
 
-<<<<<<< HEAD
-=======
 TimestampTz
 circuit_next_probe(const Circuit *circuit)
 {
@@ -219,7 +209,6 @@ circuit_next_probe(const Circuit *circuit)
 	return circuit->next_probe_at;
 }
 
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 bool
 circuit_probe_is_due(const Circuit *circuit, TimestampTz now)
 {

@@ -18,11 +18,7 @@ typedef enum CircuitKind
 	CIRCUIT_AGREEMENT,			/* TLS, protocol: a person; ever more seldom */
 	CIRCUIT_CONFIGURATION,		/* APNs refuses us: a person; likewise */
 	CIRCUIT_FAULT				/* no key: not tried until there is one */
-<<<<<<< HEAD
-}			CircuitKind;
-=======
 } CircuitKind;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* Answers of the last moments that are looked at for "most are 5xx". */
 #define CIRCUIT_RECENT 20
@@ -39,20 +35,13 @@ typedef struct Circuit
 	TimestampTz shown_success_at;	/* as of the last change that was told */
 	int			failed_probes;
 	int			probes;			/* under way */
-<<<<<<< HEAD
-=======
 	bool		nothing_waits;	/* that could be a probe */
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 	/* The last answers: a bit each, 1 for a 5xx */
 	uint32		recent;
 	int			recent_count;
 	TimestampTz recent_at;
-<<<<<<< HEAD
-}			Circuit;
-=======
 } Circuit;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /*
  * Opens it, or renews the reason of one that is open.  True if it was closed:
@@ -88,12 +77,9 @@ extern void circuit_probe_ended(Circuit *circuit, bool failed,
 /* Open, and the next probe is due, and none is under way. */
 extern bool circuit_probe_is_due(const Circuit *circuit, TimestampTz now);
 
-<<<<<<< HEAD
-=======
 /* When that will be; DT_NOEND: not before something else happens. */
 extern TimestampTz circuit_next_probe(const Circuit *circuit);
 
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 /* As it was before the process started; tried at once. */
 extern void circuit_restore(Circuit *circuit, bool open, const char *reason,
 							const char *detail, TimestampTz since,

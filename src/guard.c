@@ -86,10 +86,7 @@ guard_proved(Guard *guard, TimestampTz now)
 void
 guard_refuted(Guard *guard)
 {
-<<<<<<< HEAD
-=======
 	guard->refuses = true;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	while (guard->doubtful_count > 0)
 	{
 		char	   *token = guard->doubtful[--guard->doubtful_count];
@@ -101,11 +98,7 @@ guard_refuted(Guard *guard)
 	}
 }
 
-<<<<<<< HEAD
-Push *
-=======
 Push	   *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 guard_release(Guard *guard)
 {
 	if (guard->held_count == 0)

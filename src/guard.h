@@ -16,10 +16,7 @@
 
 typedef struct Guard
 {
-<<<<<<< HEAD
-=======
 	bool		refuses;		/* the circuit is open on its account */
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	dlist_head	held;			/* pushes whose verdict is held back */
 	int			held_count;
 	TimestampTz held_since;
@@ -35,22 +32,14 @@ typedef struct Guard
 
 	/* Tokens refused of late (their hashes): no good for a probe */
 	uint64		tried[GUARD_TRIED];
-<<<<<<< HEAD
-}			Guard;
-=======
 } Guard;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 typedef enum GuardVerdict
 {
 	GUARD_DEAD,					/* the token is dead */
 	GUARD_HELD,					/* the guard has the push now */
 	GUARD_CONFIGURATION			/* it is not the token */
-<<<<<<< HEAD
-}			GuardVerdict;
-=======
 } GuardVerdict;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 extern void guard_init(Guard *guard);
 

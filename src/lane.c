@@ -52,11 +52,7 @@ typedef struct LaneTable
 	Lane	  **lanes;
 	int			size;
 	uint64		last_number;
-<<<<<<< HEAD
-}			LaneTable;
-=======
 } LaneTable;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static LaneTable table;
 
@@ -274,11 +270,7 @@ free_slot(void)
 	return table.size / 2;
 }
 
-<<<<<<< HEAD
-Lane *
-=======
 Lane	   *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 lane_open(struct Sender *sender, LaneTarget *target)
 {
 	CURLM	   *multi;
@@ -490,11 +482,7 @@ lane_end(Lane *lane, Request *request, CURLcode code)
 	lane->in_flight--;
 }
 
-<<<<<<< HEAD
-Request *
-=======
 Request    *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 lane_finished(Lane *lane)
 {
 	if (dlist_is_empty(&lane->finished))
@@ -505,11 +493,7 @@ lane_finished(Lane *lane)
 
 /* ---------- events and deadlines ---------- */
 
-<<<<<<< HEAD
-Lane *
-=======
 Lane	   *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 lane_event(uint64 tag, uint32 events)
 {
 	int			slot = (tag >> 32) & 0xffff;

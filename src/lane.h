@@ -25,33 +25,21 @@ typedef enum LaneState
 	LANE_COLD,					/* no answer yet: one request at a time */
 	LANE_WARM,
 	LANE_DRAINING				/* finishes what it carries, takes nothing */
-<<<<<<< HEAD
-}			LaneState;
-=======
 } LaneState;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* What a connection is made with: shared by the lanes of one certificate. */
 typedef struct LaneTarget
 {
 	Certificate *certificate;	/* owned; freed with the last user */
 	int			users;			/* lanes, and the sender while it is current */
-<<<<<<< HEAD
-}			LaneTarget;
-=======
 } LaneTarget;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 typedef struct LaneSocket
 {
 	curl_socket_t fd;
 	uint32		events;			/* as the epoll descriptor has them */
 	bool		ours;			/* opened by us, not by libcurl's resolver */
-<<<<<<< HEAD
-}			LaneSocket;
-=======
 } LaneSocket;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 typedef struct Lane
 {
@@ -87,11 +75,7 @@ typedef struct Lane
 	int64		trust_until;	/* must have answered by then; 0: no matter */
 	int			answers;
 	int			timeouts;		/* in a row, without an answer between */
-<<<<<<< HEAD
-}			Lane;
-=======
 } Lane;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* Once: the table of lanes, and the epoll descriptor they register with. */
 extern void lane_init(MemoryContext context, int epoll_fd);

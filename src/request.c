@@ -190,11 +190,7 @@ request_speaks_http2(Request *request)
 	return length == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
-<<<<<<< HEAD
-Request *
-=======
 Request    *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 request_get(MemoryContext context)
 {
 	Request    *request;

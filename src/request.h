@@ -45,11 +45,7 @@ typedef struct Request
 	struct curl_slist headers[REQUEST_HEADERS];
 	char		header_space[REQUEST_HEADER_SPACE];
 	char		authorization[REQUEST_AUTHORIZATION_SIZE];
-<<<<<<< HEAD
-}			Request;
-=======
 } Request;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* Why a push cannot be put into a request ("invalid_header" …), or NULL. */
 extern const char *request_fault(const Push *push);

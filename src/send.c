@@ -144,10 +144,6 @@ send_set_certificate(Certificate *cert)
 	}
 	else
 		circuit_probe_soon(&sender->circuit, now);
-<<<<<<< HEAD
-	sender_pump(sender, now);
-=======
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 }
 
 void
@@ -159,10 +155,6 @@ send_remove_certificate(const char *name)
 		return;
 	sender_retarget(sender, NULL);
 	sender_release_held(sender, VERDICT_FREE_RETRY, GetCurrentTimestamp());
-<<<<<<< HEAD
-	sender_pump(sender, GetCurrentTimestamp());
-=======
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 }
 
 Certificate *
@@ -298,15 +290,6 @@ send_timeout(TimestampTz now)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 		int64		own = sender_next_tick(sender, now, clock);
-<<<<<<< HEAD
-
-		if (own >= 0 && (next < 0 || own < next))
-			next = own;
-		if (sender->circuit.open && sender->circuit.probes == 0 &&
-			!TIMESTAMP_IS_NOEND(sender->circuit.next_probe_at))
-		{
-			own = clock + Max(sender->circuit.next_probe_at - now, 0);
-=======
 		TimestampTz probe_at;
 
 		if (own >= 0 && (next < 0 || own < next))
@@ -315,7 +298,6 @@ send_timeout(TimestampTz now)
 		if (!TIMESTAMP_IS_NOEND(probe_at))
 		{
 			own = clock + Max(probe_at - now, 0);
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 			if (next < 0 || own < next)
 				next = own;
 		}
@@ -325,11 +307,7 @@ send_timeout(TimestampTz now)
 	return next <= clock ? 0 : (long) ((next - clock + 999) / 1000);
 }
 
-<<<<<<< HEAD
-Push *
-=======
 Push	   *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 send_next_answered(void)
 {
 	if (dlist_is_empty(&sender_shared.answered))
@@ -439,15 +417,12 @@ send_stop_new(void)
 }
 
 void
-<<<<<<< HEAD
-=======
 send_start_new(void)
 {
 	sender_shared.stopping = false;
 }
 
 void
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 send_finish(void)
 {
 	dlist_mutable_iter iter;
@@ -540,18 +515,12 @@ send_probe_due(TimestampTz now)
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
 		if (sender->target != NULL &&
-<<<<<<< HEAD
-			circuit_probe_is_due(&sender->circuit, now))
-=======
 			circuit_next_probe(&sender->circuit) <= now)
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 			return sender->name;
 	}
 	return NULL;
 }
 
-<<<<<<< HEAD
-=======
 void
 send_probe_with_next(const char *certificate)
 {
@@ -561,7 +530,6 @@ send_probe_with_next(const char *certificate)
 		sender->circuit.nothing_waits = true;
 }
 
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 bool
 send_may_probe(const char *certificate, const char *token)
 {

@@ -33,11 +33,7 @@
 
 SenderShared sender_shared;
 
-<<<<<<< HEAD
-Sender *
-=======
 Sender	   *
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 sender_create(const char *name)
 {
 	Sender	   *sender = MemoryContextAllocZero(sender_shared.context,
@@ -80,11 +76,8 @@ sender_answer(Sender *sender, Push *push, Verdict verdict,
 		circuit_probe_ended(&sender->circuit,
 							verdict == VERDICT_FREE_RETRY ||
 							verdict == VERDICT_RETRY, now);
-<<<<<<< HEAD
-=======
 	if (sender != NULL)
 		sender->circuit.nothing_waits = false;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	push->verdict = verdict;
 	push->reason = reason;
 	push->due = due;
@@ -102,12 +95,6 @@ sender_queue(Sender *sender, Push *push, bool in_front)
 	sender->active_at = lane_clock();
 }
 
-<<<<<<< HEAD
-/* The reason of an open circuit, kept with the push: the circuit changes. */
-static const char *
-circuit_reason(Sender *sender, Push *push)
-{
-=======
 /*
  * The reason of an open circuit, kept with the push: the circuit changes.  If
  * it was the guard that opened it, a push that has never been tried does not
@@ -118,7 +105,6 @@ circuit_reason(Sender *sender, Push *push)
 {
 	if (sender->guard.refuses)
 		return "every_token_refused";
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	strlcpy(push->reason_text, sender->circuit.reason,
 			sizeof(push->reason_text));
 	return push->reason_text;
@@ -175,10 +161,7 @@ sender_circuit_closed(Sender *sender)
 	dlist_iter	iter;
 
 	/* Not everything at once to a server that has just come back. */
-<<<<<<< HEAD
-=======
 	sender->guard.refuses = false;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	dlist_foreach(iter, &sender->lanes)
 		lane_slow_down(dlist_container(Lane, node, iter.cur));
 	ereport(LOG,
@@ -216,10 +199,7 @@ sender_retarget(Sender *sender, LaneTarget *target)
 		pfree(sender->refused);
 	sender->refused = NULL;
 	sender->renew_after = 0;
-<<<<<<< HEAD
-=======
 	sender->eager = true;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 }
 
 /* Closes the lanes that carry nothing and will carry nothing. */
@@ -460,10 +440,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 	dlist_iter	iter;
 	TimestampTz release = guard_release_at(&sender->guard);
 
-<<<<<<< HEAD
-=======
 	sender->eager = false;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	if (release != 0 && release <= now)
 	{
 		Push	   *push;
@@ -503,11 +480,8 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 	int64		since;
 	dlist_iter	iter;
 
-<<<<<<< HEAD
-=======
 	if (sender->eager)
 		return clock;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	if (release != 0)
 		next = sooner(next, clock + Max(release - now, 0));
 	dlist_foreach(iter, &sender->lanes)

@@ -21,10 +21,7 @@ typedef struct Sender
 	LaneTarget *target;			/* NULL: the certificate has been removed */
 	dlist_head	queue;			/* pushes that wait for room */
 	int			queued;
-<<<<<<< HEAD
-=======
 	bool		eager;			/* has something to do right now */
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	int			under_way;		/* in all its lanes */
 	int64		active_at;		/* last push, by lane_clock() */
 	dlist_head	lanes;
@@ -41,11 +38,7 @@ typedef struct Sender
 
 	int64		latency;		/* of answers, smoothed (microseconds) */
 	uint64		resent;
-<<<<<<< HEAD
-}			Sender;
-=======
 } Sender;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 /* Set by send.c */
 typedef struct SenderShared
@@ -56,11 +49,7 @@ typedef struct SenderShared
 	int			under_way;		/* in lanes */
 	int			senders;
 	bool		stopping;
-<<<<<<< HEAD
-}			SenderShared;
-=======
 } SenderShared;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 extern SenderShared sender_shared;
 

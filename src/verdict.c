@@ -36,11 +36,7 @@ typedef struct Case
 	Push	   *push;
 	TimestampTz now;
 	Answer		answer;
-<<<<<<< HEAD
-}			Case;
-=======
 } Case;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 static const char *
 reason_for(Case *c)
@@ -106,11 +102,8 @@ open_circuit(Case *c, CircuitKind kind, const char *detail)
 {
 	if (!is_current(c))
 		return;
-<<<<<<< HEAD
-=======
 	if (c->answer.class != ANSWER_TOKEN_DOUBTED)
 		c->sender->guard.refuses = false;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 	sender_open_circuit(c->sender, kind, c->answer.reason, detail, c->now);
 	sender_release_held(c->sender, VERDICT_FREE_RETRY, c->now);
 }
@@ -165,11 +158,7 @@ provider_token_expired(Case *c)
 {
 	Sender	   *sender = c->sender;
 	const Certificate *certificate = sender->target != NULL ?
-<<<<<<< HEAD
-		sender->target->certificate : NULL;
-=======
 	sender->target->certificate : NULL;
->>>>>>> 6ffbe325160e089cf72ed6c960db431f673035bf
 
 	/* Only if it is the current one; else a new one is there already. */
 	if (certificate != NULL && certificate->authorization != NULL &&
