@@ -388,7 +388,8 @@ may_go(void)
 		return false;
 	if (leaving == LEAVE_STOPPED)
 		status_state(WORKER_STOPPED);
-	(void) settle_run();
+	if (settle_due() < DT_NOEND)
+		(void) settle_run();
 	status_write();
 	return true;
 }
