@@ -194,12 +194,14 @@ BEGIN ATOMIC
 					vocabulary, words.language, default_language, 'custom'),
 				'') AS said,
 				imp_push.ext_object(templates -> 'directed_template') AS directed
+			OFFSET 0
 		) here
 		CROSS JOIN LATERAL (
 			SELECT COALESCE(imp_push.ext_text(apns -> 'em_push_title'),
 					imp_push.ext_text(push -> 'title')) AS title,
 				COALESCE(imp_push.ext_text(apns -> 'em_push_content'),
 					imp_push.ext_text(push -> 'content')) AS content
+			OFFSET 0
 		) given
 		CROSS JOIN LATERAL (
 			SELECT CASE WHEN with_templates AND is_group
@@ -208,6 +210,7 @@ BEGIN ATOMIC
 				CASE WHEN with_templates
 					THEN imp_push.ext_text(templates -> 'name') END AS outer_one,
 				CASE WHEN with_templates THEN own_template END AS own
+			OFFSET 0
 		) wanted
 		-- the highest level whose template exists
 		LEFT JOIN LATERAL (
