@@ -102,7 +102,7 @@ SELECT * FROM imp_push.certificate_key_status WHERE certificate = 'plain';
 INSERT INTO imp_push.certificate (name, bundle_id) VALUES (NULL, 'com.example.app');
 INSERT INTO imp_push.certificate (name, bundle_id) VALUES ('', 'com.example.app');
 INSERT INTO imp_push.certificate (name, bundle_id) VALUES (E'a\nb', 'com.example.app');
-INSERT INTO imp_push.certificate (name, bundle_id) VALUES (repeat('n', 251), 'com.example.app');
+INSERT INTO imp_push.certificate (name, bundle_id) VALUES (repeat('名', 84), 'com.example.app');
 INSERT INTO imp_push.certificate (name) VALUES ('x');
 INSERT INTO imp_push.certificate (name, bundle_id) VALUES ('x', '');
 INSERT INTO imp_push.certificate (name, bundle_id) VALUES ('x', E'com.example\r\napns-id: 1');

@@ -20,7 +20,7 @@
 
 #define APNS_ID_FIELDS	4
 
-PG_FUNCTION_INFO_V1(imp_apns_id);
+PG_FUNCTION_INFO_V1(imp_push_apns_id);
 
 static bool
 add_field(EVP_MD_CTX *context, text *field)
@@ -33,7 +33,7 @@ add_field(EVP_MD_CTX *context, text *field)
 }
 
 Datum
-imp_apns_id(PG_FUNCTION_ARGS)
+imp_push_apns_id(PG_FUNCTION_ARGS)
 {
 	/* For the life of the process: making and finding them costs the most. */
 	static EVP_MD_CTX *context = NULL;

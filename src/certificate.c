@@ -77,7 +77,7 @@ enum
 	" ON k.certificate OPERATOR(pg_catalog.=) c.name" \
 	" WHERE c.name OPERATOR(pg_catalog.=) $1"
 
-PG_FUNCTION_INFO_V1(imp_certificate_changed);
+PG_FUNCTION_INFO_V1(imp_push_certificate_changed);
 
 /* Has the context wiped what it holds, however it comes to its end. */
 static void
@@ -408,7 +408,7 @@ certificate_load(const char *name, MemoryContext parent)
  * workers listen for.
  */
 Datum
-imp_certificate_changed(PG_FUNCTION_ARGS)
+imp_push_certificate_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Oid			relid;

@@ -41,7 +41,7 @@ typedef struct Certificate
 
 /*
  * Reads a certificate and its keys.  Inside a transaction, with or without an
- * active snapshot; not inside SPI.  The caller acts as the extension's owner.
+ * active snapshot or SPI; the caller acts as the extension's owner.
  * Returns NULL if there is no such row; otherwise a Certificate in a context
  * of its own below parent, with fault set if it cannot be used.  Keys are
  * wiped when that context goes, by certificate_free() or with its parent.
@@ -54,10 +54,9 @@ extern void certificate_free(Certificate *cert);
 /*
  * Sees to it that cert->authorization is a token young enough to be used:
  * reads the shared one, or renews it.  Inside a READ COMMITTED transaction,
- * with or without an active snapshot; not inside SPI; as the owner.  The
- * caller commits BEFORE it sends with the token, or else a crash may cost a
- * second token within 20 minutes; if the transaction aborts, it calls again.
- * May wait for another session that renews (lock_timeout applies).
+ * with or without an active snapshot or SPI, as the owner.  The caller commits
+ * BEFORE it sends with the token, or else a crash may cost a second token
+ * within 20 minutes; if the transaction aborts, it calls again.  May wait for another session that renews (lock_timeout applies).
  *
  * Does nothing for client-certificate authentication.  refused is the
  * authorization line that APNs has just refused as expired, or NULL: then the

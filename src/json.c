@@ -59,14 +59,13 @@ json_fitting_length(const char *string, size_t length, size_t room,
 					size_t *escaped)
 {
 	size_t		taken = 0;
-	size_t		width = 0;
 
 	*escaped = 0;
 	while (taken < length)
 	{
 		size_t		next = taken + 1;
+		size_t		width = byte_length((unsigned char) string[taken]);
 
-		width = byte_length((unsigned char) string[taken]);
 		while (next < length && is_continuation((unsigned char) string[next]))
 		{
 			next++;

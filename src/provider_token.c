@@ -162,12 +162,10 @@ make_fingerprint(EVP_PKEY *key)
 static void
 adopt(Certificate *cert, const SharedToken *shared)
 {
-	char	   *line;
+	size_t		size = strlen(AUTHORIZATION_PREFIX) + strlen(shared->token) + 1;
+	char	   *line = MemoryContextAlloc(cert->context, size);
 
-	line = MemoryContextAlloc(cert->context, strlen(AUTHORIZATION_PREFIX) +
-							  strlen(shared->token) + 1);
-	strcpy(line, AUTHORIZATION_PREFIX);
-	strcat(line, shared->token);
+	snprintf(line, size, "%s%s", AUTHORIZATION_PREFIX, shared->token);
 	if (cert->authorization != NULL)
 	{
 		OPENSSL_cleanse(cert->authorization, strlen(cert->authorization));

@@ -19,7 +19,7 @@
 #include "json.h"
 #include "payload.h"
 
-PG_FUNCTION_INFO_V1(imp_render_payload);
+PG_FUNCTION_INFO_V1(imp_push_render_payload);
 
 /* The arguments of imp_push.render_payload(), in its order. */
 enum
@@ -224,7 +224,7 @@ read_arguments(FunctionCallInfo fcinfo, Payload *p)
 
 /* NULL if it does not fit into byte_limit. */
 Datum
-imp_render_payload(PG_FUNCTION_ARGS)
+imp_push_render_payload(PG_FUNCTION_ARGS)
 {
 	Payload		payload = {0};
 	int32		limit = 0;

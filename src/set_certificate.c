@@ -22,9 +22,9 @@
 
 #define SET_CERTIFICATE_ARGUMENTS	11
 
-PG_FUNCTION_INFO_V1(imp_set_certificate);
-PG_FUNCTION_INFO_V1(imp_check_signing_key);
-PG_FUNCTION_INFO_V1(imp_check_client_key);
+PG_FUNCTION_INFO_V1(imp_push_set_certificate);
+PG_FUNCTION_INFO_V1(imp_push_check_signing_key);
+PG_FUNCTION_INFO_V1(imp_push_check_client_key);
 
 /* One key or certificate as it was given. */
 typedef struct GivenKey
@@ -48,7 +48,7 @@ hide_statement(void *arg)
 }
 
 Datum
-imp_set_certificate(PG_FUNCTION_ARGS)
+imp_push_set_certificate(PG_FUNCTION_ARGS)
 {
 	ErrorContextCallback hide;
 	Oid			argtypes[SET_CERTIFICATE_ARGUMENTS];
@@ -119,7 +119,7 @@ get_key(const char *parameter, text *argument)
 
 /* imp_push.check_signing_key(private_key text) */
 Datum
-imp_check_signing_key(PG_FUNCTION_ARGS)
+imp_push_check_signing_key(PG_FUNCTION_ARGS)
 {
 	GivenKey	given = get_key("private_key", PG_GETARG_TEXT_PP(0));
 	EVP_PKEY   *key = NULL;
@@ -136,7 +136,7 @@ imp_check_signing_key(PG_FUNCTION_ARGS)
 
 /* imp_push.check_client_key(client_certificate text, client_key text) */
 Datum
-imp_check_client_key(PG_FUNCTION_ARGS)
+imp_push_check_client_key(PG_FUNCTION_ARGS)
 {
 	GivenKey	certificate = get_key("client_certificate",
 									  PG_GETARG_TEXT_PP(0));

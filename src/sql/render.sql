@@ -1,47 +1,48 @@
 /*
- * The two things of a push that C computes for the plan: the payload and the
+ * render.sql
+ *		The two things of a push that C computes for the plan: the payload and the
  * apns-id.  SQL decides what goes in.
  */
 CREATE FUNCTION imp_push.render_payload(
-    title              text,
-    subtitle           text,
-    body               text,
-    title_loc_key      text,
-    title_loc_args     jsonb,
-    loc_key            text,
-    loc_args           jsonb,
-    badge              integer,
-    sound              text,
-    thread_id          text,
-    category           text,
-    mutable_content    boolean,
-    content_available  boolean,
-    interruption_level text,
-    relevance_score    jsonb,
-    sender             text,
-    recipient          text,
-    group_id           text,
-    msg_id             text,
-    extra              jsonb,
-    extra_is_leftover  boolean,
-    byte_limit         integer)
+	title              text,
+	subtitle           text,
+	body               text,
+	title_loc_key      text,
+	title_loc_args     jsonb,
+	loc_key            text,
+	loc_args           jsonb,
+	badge              integer,
+	sound              text,
+	thread_id          text,
+	category           text,
+	mutable_content    boolean,
+	content_available  boolean,
+	interruption_level text,
+	relevance_score    jsonb,
+	sender             text,
+	recipient          text,
+	group_id           text,
+	msg_id             text,
+	extra              jsonb,
+	extra_is_leftover  boolean,
+	byte_limit         integer)
 RETURNS text
 LANGUAGE C IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'imp_render_payload';
+AS 'MODULE_PATHNAME', 'imp_push_render_payload';
 
 COMMENT ON FUNCTION imp_push.render_payload(
-    text, text, text, text, jsonb, text, jsonb, integer, text, text, text,
-    boolean, boolean, text, jsonb, text, text, text, text, jsonb, boolean, integer) IS
-    'Internal: the payload as compact JSON; NULL leaves a key out. Over byte_limit a leftover extra goes first, then the end of the body; NULL if it does not fit even so.';
+	text, text, text, text, jsonb, text, jsonb, integer, text, text, text,
+	boolean, boolean, text, jsonb, text, text, text, text, jsonb, boolean, integer) IS
+	'Internal: the payload as compact JSON; NULL leaves a key out. Over byte_limit a leftover extra goes first, then the end of the body; NULL if it does not fit even so.';
 
 CREATE FUNCTION imp_push.apns_id(
-    recipient   text,
-    msg_id      text,
-    device_id   text,
-    certificate text)
+	recipient   text,
+	msg_id      text,
+	device_id   text,
+	certificate text)
 RETURNS uuid
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'imp_apns_id';
+AS 'MODULE_PATHNAME', 'imp_push_apns_id';
 
 COMMENT ON FUNCTION imp_push.apns_id(text, text, text, text) IS
-    'Internal: the apns-id of a push, the same on every attempt.';
+	'Internal: the apns-id of a push, the same on every attempt.';
