@@ -422,6 +422,6 @@ imp_push_certificate_changed(PG_FUNCTION_ARGS)
 							  RelationGetNamespace(trigger->tg_relation));
 	if (OidIsValid(relid))
 		CacheInvalidateRelcacheByRelid(relid);
-	wakeup_request();
+	wakeup_request_by_notify();
 	return PointerGetDatum(NULL);
 }

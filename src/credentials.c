@@ -35,7 +35,6 @@ typedef struct Known
 {
 	char		name[MAX_NAME]; /* hash key */
 	char		version[MAX_VERSION];	/* the rows' transactions */
-	bool		in_file;		/* the key is */
 	bool		found;			/* in this pass */
 } Known;
 
@@ -114,24 +113,31 @@ credentials_refresh(void)
 	MemoryContextReset(pass_context);
 }
 
-/* Whether the transport has to hear of this row; remembers that it has. */
-static bool
-is_news(HeapTuple row, TupleDesc desc)
+/*
+ * Hands a certificate to the transport if it is new or has changed; remembers
+ * that only when it is done.
+ */
+static void
+load_if_changed(HeapTuple row, TupleDesc desc)
 {
 	const char *name = SPI_getvalue(row, desc, 1);
 	const char *version = SPI_getvalue(row, desc, 2);
 	bool		isnull;
 	bool		in_file = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
 	bool		seen;
-	bool		same;
 	Known	   *entry = hash_search(known, name, HASH_ENTER, &seen);
+	Certificate *cert;
 
-	same = seen && strcmp(entry->version, version) == 0 &&
-		!(files_changed && (in_file || entry->in_file));
-	strlcpy(entry->version, version, sizeof(entry->version));
-	entry->in_file = in_file;
+	if (!seen)
+		entry->version[0] = '\0';
 	entry->found = true;
-	return !same;
+	if (strcmp(entry->version, version) == 0 && !(files_changed && in_file))
+		return;
+
+	cert = certificate_load(name, credentials_context);
+	if (cert != NULL)
+		send_set_certificate(cert);
+	strlcpy(entry->version, version, sizeof(entry->version));
 }
 
 static void
@@ -151,11 +157,7 @@ forget_missing(void)
 	}
 }
 
-/*
- * Hands every certificate that is new or has changed to the transport.  If
- * this fails half way, the rest is tried again, and what has been handed over
- * once more: hence the versions are forgotten then.
- */
+/* Hands over what is new or has changed, and takes away what is gone. */
 static void
 load_changed(void)
 {
@@ -179,6 +181,7 @@ load_changed(void)
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT c.name, c.xmin::text || ' ' ||"
 								  " coalesce(k.xmin::text, ''), c.key_file IS NOT NULL"
+								  " OR c.client_certificate_file IS NOT NULL"
 								  " FROM imp_push.certificate c"
 								  " LEFT JOIN imp_push.certificate_key k"
 								  " ON k.certificate = c.name", 0, NULL),
@@ -186,16 +189,7 @@ load_changed(void)
 	rows = SPI_processed;
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < rows; i++)
-	{
-		Certificate *cert;
-
-		if (!is_news(table->vals[i], table->tupdesc))
-			continue;
-		cert = certificate_load(SPI_getvalue(table->vals[i], table->tupdesc, 1),
-								credentials_context);
-		if (cert != NULL)
-			send_set_certificate(cert);
-	}
+		load_if_changed(table->vals[i], table->tupdesc);
 	forget_missing();
 	if (first)
 		restore_circuits();

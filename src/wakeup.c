@@ -64,11 +64,19 @@
 #define QUEUE_LOOK_MS 1000
 
 static bool wakeup_wanted = false;
+static bool notify_wanted = false;	/* whether the worker is armed or not */
 
 void
 wakeup_request(void)
 {
 	wakeup_wanted = true;
+}
+
+void
+wakeup_request_by_notify(void)
+{
+	wakeup_wanted = true;
+	notify_wanted = true;
 }
 
 /*
@@ -103,7 +111,8 @@ at_transaction_event(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			if (wakeup_wanted &&
-				(!worker_slots_present() || worker_slots_take_doorbell()) &&
+				(!worker_slots_present() || worker_slots_take_doorbell() ||
+				 notify_wanted) &&
 				queue_has_room())
 				Async_Notify(CHANNEL, "");
 			break;
@@ -114,7 +123,7 @@ at_transaction_event(XactEvent event, void *arg)
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			wakeup_wanted = false;
+			wakeup_wanted = notify_wanted = false;
 			worker_slots_return_doorbell();
 			break;
 

@@ -14,6 +14,13 @@
 /* Any backend, inside a transaction: the commit wakes the worker. */
 extern void wakeup_request(void);
 
+/*
+ * The same for what the worker hears of by an invalidation: these are sent
+ * after XACT_EVENT_COMMIT, so that the latch alone may come too early, and
+ * before the notification is signalled.
+ */
+extern void wakeup_request_by_notify(void);
+
 /* Registers the transaction callbacks; once, from _PG_init. */
 extern void wakeup_init(void);
 

@@ -191,8 +191,7 @@ COMMENT ON COLUMN imp_push.worker_status.last_error_at IS 'when';
 
 CREATE VIEW imp_push.certificate_status AS
 	SELECT c.name AS certificate, c.enabled,
-		c.key_file IS NOT NULL OR k.certificate IS NOT NULL AS has_key,
-		k.expires_at,
+		k.has_key, k.expires_at,
 		CASE WHEN s.circuit_reason IS NULL THEN 'closed' ELSE 'open' END AS circuit,
 		s.circuit_reason, s.circuit_detail, s.circuit_since, s.next_probe_at,
 		s.last_success_at,
@@ -200,7 +199,7 @@ CREATE VIEW imp_push.certificate_status AS
 		COALESCE(traffic.sent, 0) AS sent_last_hour,
 		COALESCE(traffic.failed, 0) AS failed_last_hour
 	FROM imp_push.certificate c
-		LEFT JOIN imp_push.certificate_key k ON k.certificate = c.name
+		JOIN imp_push.certificate_key_status k ON k.certificate = c.name
 		LEFT JOIN imp_push.certificate_state s ON s.certificate = c.name
 		CROSS JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS number, pg_catalog.min(w.since) AS since
