@@ -471,6 +471,8 @@ lane_start(Lane *lane, Push *push)
 	dlist_push_tail(&lane->under_way, &request->node);
 	lane->in_flight++;
 	drive(lane, CURL_SOCKET_TIMEOUT, 0);
+	if (request->sent)
+		lane->refusals = 0;
 	return true;
 }
 
