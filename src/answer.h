@@ -28,6 +28,7 @@ typedef enum AnswerClass
 	ANSWER_MESSAGE,				/* this push is refused for good */
 	ANSWER_NOT_CONNECTED,		/* never sent; the network or the server */
 	ANSWER_NOT_AGREED,			/* never sent; wrong TLS, wrong protocol */
+	ANSWER_NOT_PROCESSED,		/* sent, and certainly not looked at */
 	ANSWER_UNCERTAIN			/* sent, and nobody knows */
 } AnswerClass;
 

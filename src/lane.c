@@ -42,6 +42,13 @@
 /* So many deadlines in a row condemn a connection. */
 #define TIMEOUTS_CONDEMN 3
 
+/*
+ * A request whose status is known is looked at after this time, and then
+ * every so often (microseconds): if the server answers before it has read the
+ * body, 7.88.1 does not notice the end of some streams.
+ */
+#define ANSWER_GRACE (500 * 1000)
+
 /* Data that nobody acknowledges for so long kills a connection (ms). */
 #define USER_TIMEOUT 15000
 
@@ -459,9 +466,13 @@ lane_start(Lane *lane, Push *push)
 
 	request->started_at = clock;
 	lane->used_at = clock;
+	if (lane->in_flight == 0)
+		lane->look_at = clock + ANSWER_GRACE;
 	dlist_push_tail(&lane->under_way, &request->node);
 	lane->in_flight++;
 	drive(lane, CURL_SOCKET_TIMEOUT, 0);
+	if (request->sent)
+		lane->refusals = 0;
 	return true;
 }
 
@@ -530,11 +541,33 @@ oldest_deadline(const Lane *lane)
 	return request->started_at + (int64) imp_request_timeout * 1000;
 }
 
+/* Ends the old requests whose status has come, whatever libcurl thinks. */
+static void
+end_answered(Lane *lane, int64 clock)
+{
+	dlist_mutable_iter iter;
+
+	lane->look_at = clock + ANSWER_GRACE;
+	dlist_foreach_modify(iter, &lane->under_way)
+	{
+		Request    *request = dlist_container(Request, node, iter.cur);
+		long		status = 0;
+
+		if (clock - request->started_at < ANSWER_GRACE)
+			break;
+		if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE,
+							  &status) == CURLE_OK && status >= 200)
+			lane_end(lane, request, CURLE_OK);
+	}
+}
+
 void
 lane_tick(Lane *lane, int64 clock)
 {
 	int64		deadline;
 
+	if (lane->look_at <= clock)
+		end_answered(lane, clock);
 	if (lane->timer_at >= 0 && lane->timer_at <= clock)
 		drive(lane, CURL_SOCKET_TIMEOUT, 0);
 
@@ -559,8 +592,12 @@ lane_next_tick(const Lane *lane)
 	int64		next = lane->timer_at;
 	int64		deadline = oldest_deadline(lane);
 
-	if (deadline >= 0 && (next < 0 || deadline < next))
-		next = deadline;
+	if (deadline >= 0)
+	{
+		deadline = Min(deadline, lane->look_at);
+		if (next < 0 || deadline < next)
+			next = deadline;
+	}
 	if (lane->trust_until != 0 && (next < 0 || lane->trust_until < next))
 		next = lane->trust_until;
 	return next;

@@ -57,6 +57,7 @@ typedef struct Lane
 	LaneSocket	sockets[LANE_SOCKETS];
 	int			socket_count;
 	int64		timer_at;		/* libcurl wants to be called; -1: never */
+	int64		look_at;		/* old requests are looked at */
 
 	dlist_head	under_way;		/* requests, oldest first */
 	int			in_flight;

@@ -24,9 +24,14 @@
 #define SLOW_TIME (INT64CONST(1) * 1000000)
 #define STALL_TIME (INT64CONST(5) * 1000000)
 
-/* Connections at once, and then a second */
+/*
+ * Opening many connections is treated as an attack, so there is leave for so
+ * many at once, and then so many a second; but so many answers over one pay
+ * for the next.
+ */
 #define CONNECT_BURST 10
 #define CONNECT_RATE 10
+#define CONNECT_ANSWERS 16
 
 /* A provider token is refused at 60 minutes; see certificate_authorize(). */
 #define TOKEN_UNUSABLE (INT64CONST(58) * 60 * 1000000)
@@ -219,6 +224,13 @@ close_lanes(Sender *sender)
 		dlist_delete(&lane->node);
 		lane_close(lane);
 	}
+}
+
+void
+sender_heard(Sender *sender)
+{
+	sender->connect_credit = Min(sender->connect_credit +
+								 1.0 / CONNECT_ANSWERS, CONNECT_BURST);
 }
 
 static bool

@@ -80,6 +80,9 @@ extern void sender_flush(Sender *sender, const char *reason, bool probes_too,
 /* Queues a push; in front if it has waited before. */
 extern void sender_queue(Sender *sender, Push *push, bool in_front);
 
+/* An answer came over one of its connections. */
+extern void sender_heard(Sender *sender);
+
 /* Opens the circuit; what waits comes back uncharged. */
 extern void sender_open_circuit(Sender *sender, CircuitKind kind,
 								const char *reason, const char *detail,

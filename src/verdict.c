@@ -24,6 +24,9 @@
 #define RESENDS_REFUSED 6
 #define RESENDS_UNCERTAIN 2
 
+/* Then it comes back, uncharged, and may go again after (microseconds) */
+#define RESEND_PAUSE (INT64CONST(1) * 1000000)
+
 /* No new provider token after TooManyProviderTokenUpdates (microseconds) */
 #define RENEWAL_PAUSE (INT64CONST(20) * 60 * 1000000)
 
@@ -199,6 +202,7 @@ note_answer(Case *c)
 	Sender	   *sender = c->sender;
 
 	lane_answered(c->lane, c->request->status == 200);
+	sender_heard(sender);
 	note_latency(c);
 	c->push->apns_status = c->request->status;
 	c->push->answered_at = c->now;
@@ -335,6 +339,40 @@ settle_not_sent(Case *c)
 	give_free(c);
 }
 
+/*
+ * libcurl re-sends after a GOAWAY or a REFUSED_STREAM, which say that the
+ * request has not been processed, and after a connection in use has died,
+ * which says nothing.  Its first error tells the two apart: in the first case
+ * that is its attempt to connect, which on_open() has refused (or that there
+ * have been too many, counted by 7.88.1 over the life of the handle), in the
+ * second what reading from the connection ended with.  A wording that is not
+ * known counts as the second.
+ */
+static bool
+is_not_processed(Case *c)
+{
+	static const char *const firsts[] = {
+		"Failed to connect", "Connection died, tried"
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(firsts); i++)
+		if (strncmp(c->request->error, firsts[i], strlen(firsts[i])) == 0)
+			return true;
+	return false;
+}
+
+/* It was sent, and the peer said that it has not looked at it. */
+static void
+settle_not_processed(Case *c)
+{
+	c->answer.class = ANSWER_NOT_PROCESSED;
+	c->answer.reason = "stream_refused";
+	c->lane->state = LANE_DRAINING;
+	if (!send_again(c, RESENDS_REFUSED))
+		give(c, VERDICT_FREE_RETRY, c->now + RESEND_PAUSE);
+}
+
 /* It was sent, and no answer came. */
 static void
 settle_uncertain(Case *c)
@@ -348,14 +386,7 @@ settle_uncertain(Case *c)
 		return;
 	}
 
-	/* libcurl would have sent it again: GOAWAY, REFUSED_STREAM, lost. */
-	if (c->request->code == CURLE_COULDNT_CONNECT)
-	{
-		c->lane->state = LANE_DRAINING;
-		if (send_again(c, RESENDS_REFUSED))
-			return;
-	}
-	else if (c->request->code != CURLE_HTTP2_STREAM &&
+	if (c->request->code != CURLE_HTTP2_STREAM &&
 			 c->request->code != CURLE_OPERATION_TIMEDOUT)
 	{
 		c->lane->state = LANE_DRAINING;
@@ -389,7 +420,9 @@ settle(Sender *sender, Lane *lane, Request *request, TimestampTz now)
 	answer_from_failure(&c.answer, request->code, request->sent);
 	c.push->apns_status = 0;
 	c.push->answered_at = now;
-	if (request->sent)
+	if (request->sent && is_not_processed(&c))
+		settle_not_processed(&c);
+	else if (request->sent)
 		settle_uncertain(&c);
 	else
 		settle_not_sent(&c);
