@@ -94,8 +94,7 @@ apply_fault(struct request *request)
 static void
 prepare_body(struct request *request)
 {
-	enum fault_kind kind = request->fault != NULL ? request->fault->kind :
-		FAULT_NONE;
+	enum fault_kind kind = fault_kind_of(request->fault);
 
 	if (request->status == 410 && request->timestamp == 0)
 		request->timestamp = clock_wall_us() / 1000;
@@ -246,7 +245,8 @@ answer_headers(struct request *request)
 	request_find_token(request);
 	if (server->faults.first == NULL)
 		return;
-	request->fault = fault_match(&server->faults, request->token, clock_wait_ms());
+	request->fault = fault_match(&server->faults, request->token,
+								 request->known[APNS_TOPIC], clock_wait_ms());
 	if (request->fault != NULL &&
 		(request->fault->early || request->fault->kind == FAULT_REFUSE))
 		answer_now(request);

@@ -81,10 +81,11 @@ write_pair(const struct pair *pair, const char *dir, const char *name)
 {
 	FILE	   *certificate = open_file(dir, name, "pem", "w");
 	FILE	   *key = open_file(dir, name, "key", "w");
-	bool		done = certificate != NULL && key != NULL &&
+	bool		done;
+
+	done = certificate != NULL && key != NULL &&
 		PEM_write_X509(certificate, pair->certificate) == 1 &&
 		PEM_write_PrivateKey(key, pair->key, NULL, NULL, 0, NULL, NULL) == 1;
-
 	if (certificate != NULL && fclose(certificate) != 0)
 		done = false;
 	if (key != NULL && fclose(key) != 0)

@@ -36,6 +36,14 @@ struct verdict
 
 static const struct verdict good = {0, NULL};
 
+static struct verdict
+refuse(int status, const char *reason)
+{
+	struct verdict verdict = {status, reason};
+
+	return verdict;
+}
+
 typedef struct verdict (*check_function) (struct request *request);
 
 static const char *const push_types[] = {
@@ -47,9 +55,9 @@ static struct verdict
 check_headers(struct request *request)
 {
 	if (request->too_many_headers)
-		return (struct verdict) {431, "HeadersTooLarge"};
+		return refuse(431, "HeadersTooLarge");
 	if (request->duplicate_headers)
-		return (struct verdict) {400, "DuplicateHeaders"};
+		return refuse(400, "DuplicateHeaders");
 	return good;
 }
 
@@ -57,7 +65,7 @@ static struct verdict
 check_method(struct request *request)
 {
 	if (!text_is(request->known[METHOD], "POST"))
-		return (struct verdict) {405, "MethodNotAllowed"};
+		return refuse(405, "MethodNotAllowed");
 	return good;
 }
 
@@ -65,7 +73,7 @@ static struct verdict
 check_path(struct request *request)
 {
 	if (request->token.data == NULL)
-		return (struct verdict) {404, "BadPath"};
+		return refuse(404, "BadPath");
 	return good;
 }
 
@@ -74,7 +82,7 @@ check_scheme(struct request *request)
 {
 	if (!text_is(request->known[SCHEME], "https") &&
 		request->connection->ssl != NULL)
-		return (struct verdict) {400, "BadScheme"};
+		return refuse(400, "BadScheme");
 	return good;
 }
 
@@ -88,7 +96,7 @@ check_new_token(struct request *request, struct jwt *jwt, int64_t now)
 		return good;
 	if (server->play.jwt_strict && jwt->signer->last_new != 0 &&
 		now - jwt->signer->last_new < TOKEN_RENEWAL)
-		return (struct verdict) {429, "TooManyProviderTokenUpdates"};
+		return refuse(429, "TooManyProviderTokenUpdates");
 	jwt->accepted = true;
 	jwt->signer->last_new = now;
 	server->counters.jwts++;
@@ -104,13 +112,13 @@ check_provider_token(struct request *request, struct text token)
 	struct jwt *jwt = jwt_look_up(server->jwts, token);
 
 	if (jwt == NULL || !jwt->valid || jwt->issued_at > now)
-		return (struct verdict) {403, "InvalidProviderToken"};
+		return refuse(403, "InvalidProviderToken");
 	if (now - jwt->issued_at > TOKEN_LIFE)
-		return (struct verdict) {403, "ExpiredProviderToken"};
+		return refuse(403, "ExpiredProviderToken");
 	if (connection->signer == NULL)
 		connection->signer = jwt->signer;
 	else if (server->play.jwt_strict && connection->signer != jwt->signer)
-		return (struct verdict) {403, "UnrelatedKeyIdInToken"};
+		return refuse(403, "UnrelatedKeyIdInToken");
 	return check_new_token(request, jwt, now);
 }
 
@@ -125,12 +133,11 @@ check_authorization(struct request *request)
 	if (request->connection->certified)
 		return good;
 	if (value.data == NULL)
-		return (struct verdict) {403, "MissingProviderToken"};
+		return refuse(403, "MissingProviderToken");
 	if (value.length <= length || strncasecmp(value.data, bearer, length) != 0)
-		return (struct verdict) {403, "InvalidProviderToken"};
-	return check_provider_token(request, (struct text) {
-		value.data + length, value.length - length
-	});
+		return refuse(403, "InvalidProviderToken");
+	return check_provider_token(request, text_of(value.data + length,
+												 value.length - length));
 }
 
 static struct verdict
@@ -140,16 +147,16 @@ check_device_token(struct request *request)
 	size_t		i;
 
 	if (token.length == 0)
-		return (struct verdict) {400, "MissingDeviceToken"};
+		return refuse(400, "MissingDeviceToken");
 	if (token.length > MAX_DEVICE_TOKEN || token.length % 2 != 0)
-		return (struct verdict) {400, "BadDeviceToken"};
+		return refuse(400, "BadDeviceToken");
 	for (i = 0; i < token.length; i++)
 	{
 		char		c = token.data[i];
 
 		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
 			  (c >= 'A' && c <= 'F')))
-			return (struct verdict) {400, "BadDeviceToken"};
+			return refuse(400, "BadDeviceToken");
 	}
 	return good;
 }
@@ -182,7 +189,7 @@ check_id(struct request *request)
 	struct text id = request->known[APNS_ID];
 
 	if (id.data != NULL && !check_is_uuid(id))
-		return (struct verdict) {400, "BadMessageId"};
+		return refuse(400, "BadMessageId");
 	return good;
 }
 
@@ -193,7 +200,7 @@ check_expiration(struct request *request)
 	int64_t		seconds;
 
 	if (value.data != NULL && !json_integer(value, &seconds))
-		return (struct verdict) {400, "BadExpirationDate"};
+		return refuse(400, "BadExpirationDate");
 	return good;
 }
 
@@ -204,10 +211,10 @@ check_priority(struct request *request)
 	bool		is_10 = value.data == NULL || text_is(value, "10");
 
 	if (!is_10 && !text_is(value, "5") && !text_is(value, "1"))
-		return (struct verdict) {400, "BadPriority"};
+		return refuse(400, "BadPriority");
 	/* A background push at 10 is an error, and 10 is the default. */
 	if (is_10 && text_is(request->known[APNS_PUSH_TYPE], "background"))
-		return (struct verdict) {400, "BadPriority"};
+		return refuse(400, "BadPriority");
 	return good;
 }
 
@@ -219,12 +226,12 @@ check_topic(struct request *request)
 	int			i;
 
 	if (topic.data == NULL || topic.length == 0)
-		return (struct verdict) {400, "MissingTopic"};
+		return refuse(400, "MissingTopic");
 	for (i = 0; i < options->n_topics; i++)
 		if (text_is(topic, options->topics[i]))
 			return good;
 	if (options->n_topics > 0)
-		return (struct verdict) {400, "TopicDisallowed"};
+		return refuse(400, "TopicDisallowed");
 	return good;
 }
 
@@ -239,7 +246,7 @@ check_push_type(struct request *request)
 		known = known || text_is(type, push_types[i]);
 	if (!known || text_is(type, "voip") !=
 		text_ends(request->known[APNS_TOPIC], ".voip"))
-		return (struct verdict) {400, "InvalidPushType"};
+		return refuse(400, "InvalidPushType");
 	return good;
 }
 
@@ -247,7 +254,7 @@ static struct verdict
 check_collapse_id(struct request *request)
 {
 	if (request->known[APNS_COLLAPSE_ID].length > MAX_COLLAPSE_ID)
-		return (struct verdict) {400, "BadCollapseId"};
+		return refuse(400, "BadCollapseId");
 	return good;
 }
 
@@ -256,16 +263,17 @@ check_payload(struct request *request)
 {
 	struct json_member aps = {"aps", {NULL, 0}};
 	struct text body = {request->body, request->body_length};
-	size_t		limit = text_is(request->known[APNS_PUSH_TYPE], "voip") ?
-		MAX_PAYLOAD_VOIP : MAX_PAYLOAD;
+	size_t		limit = MAX_PAYLOAD;
 
+	if (text_is(request->known[APNS_PUSH_TYPE], "voip"))
+		limit = MAX_PAYLOAD_VOIP;
 	if (body.length == 0)
-		return (struct verdict) {400, "PayloadEmpty"};
+		return refuse(400, "PayloadEmpty");
 	if (body.length > limit)
-		return (struct verdict) {413, "PayloadTooLarge"};
+		return refuse(413, "PayloadTooLarge");
 	if (!json_object(body, &aps, 1) || aps.value.data == NULL ||
 		aps.value.data[0] != '{')
-		return (struct verdict) {400, "PayloadInvalid"};
+		return refuse(400, "PayloadInvalid");
 	return good;
 }
 

@@ -122,6 +122,8 @@ connection_new(struct server *server, int fd)
 	connection->protocol = server->tls != NULL ? PROTOCOL_TLS : PROTOCOL_GUESS;
 	link_connection(connection);
 	set_deadline(connection, clock_wait_ms() + HANDSHAKE_MS);
+	if (server->play.hang)
+		connection_freeze(connection);
 	tune_socket(fd);
 	if ((server->tls != NULL && !begin_tls(connection)) ||
 		!server_watch(server, &connection->watch,
@@ -163,6 +165,7 @@ void
 connection_freeze(struct connection *connection)
 {
 	connection->frozen = true;
+	set_deadline(connection, 0);
 }
 
 void
@@ -247,12 +250,15 @@ transmit(struct connection *connection, const char *from, int length)
 static void
 begin_protocol(struct connection *connection, enum protocol protocol)
 {
-	bool		done = protocol == PROTOCOL_HTTP2 ? session_new(connection) :
-		http1_new(connection);
+	bool		done;
 
 	connection->protocol = protocol;
 	connection->id = ++connection->server->counters.connections;
 	set_deadline(connection, 0);
+	if (protocol == PROTOCOL_HTTP2)
+		done = session_new(connection);
+	else
+		done = http1_new(connection);
 	if (!done)
 		connection->doomed = true;
 }
@@ -315,7 +321,8 @@ static bool
 wants_to_read(const struct connection *connection)
 {
 	return connection->readable && !connection->doomed && !connection->ended &&
-		!connection->frozen && connection->out_start == connection->out_end &&
+		!connection->frozen && !connection->blocked &&
+		connection->out_start == connection->out_end &&
 		(!connection->finishing || connection->lingering);
 }
 
@@ -334,10 +341,23 @@ connection_read(struct connection *connection)
 	while (left > 0 && wants_to_read(connection))
 	{
 		n = receive(connection, server->read_buffer, sizeof(server->read_buffer));
-		if (n > 0)
-			feed(connection, server->read_buffer, n);
+		if (n == 0)
+			break;
+		feed(connection, server->read_buffer, n);
 		left -= n;
 	}
+}
+
+/* Moves what is left to the front, so that there is room for a chunk. */
+static void
+make_room(struct connection *connection)
+{
+	if (connection->out_start == 0)
+		return;
+	memmove(connection->out, connection->out + connection->out_start,
+			connection->out_end - connection->out_start);
+	connection->out_end -= connection->out_start;
+	connection->out_start = 0;
 }
 
 static void
@@ -347,15 +367,16 @@ send_all(struct connection *connection)
 
 	while (!connection->blocked && !connection->doomed)
 	{
+		make_room(connection);
 		if (connection->session != NULL)
 			session_fill(connection);
 		if (connection->out_start == connection->out_end)
 			return;
 		n = transmit(connection, connection->out + connection->out_start,
 					 (int) (connection->out_end - connection->out_start));
+		if (n == 0)
+			return;
 		connection->out_start += (size_t) n;
-		if (connection->out_start == connection->out_end)
-			connection->out_start = connection->out_end = 0;
 	}
 }
 
@@ -373,7 +394,6 @@ say_goodbye(struct connection *connection)
 	}
 	(void) shutdown(connection->watch.fd, SHUT_WR);
 	connection->lingering = true;
-	set_deadline(connection, clock_wait_ms() + LINGER_MS);
 }
 
 void
@@ -391,6 +411,8 @@ connection_write(struct connection *connection)
 		connection_free(connection);
 		return;
 	}
+	if (connection->finishing && connection->deadline_ms == 0)
+		set_deadline(connection, clock_wait_ms() + LINGER_MS);
 	if (connection->finishing && sent && !connection->lingering)
 		say_goodbye(connection);
 	if (wants_to_read(connection))

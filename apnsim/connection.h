@@ -17,7 +17,7 @@
 enum
 {
 	OUT_CHUNK = 16384,			/* a full TLS record */
-	OUT_SIZE = 3 * OUT_CHUNK	/* a chunk, and the longest frame beyond it */
+	OUT_SIZE = 3 * OUT_CHUNK	/* less than a chunk, and the longest frame */
 };
 
 enum protocol
@@ -54,6 +54,7 @@ struct connection
 	bool		certified;		/* the client showed a certificate */
 	bool		warming;		/* one stream, nothing accepted yet */
 	bool		went_away;		/* GOAWAY was sent */
+	bool		stops_bodies;	/* there was an early-stop among the answers */
 
 	struct request *requests;	/* that are not over */
 	int64_t		judged;			/* how many requests so far */

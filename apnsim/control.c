@@ -22,7 +22,8 @@
 
 enum
 {
-	LINE = 4096
+	LINE = 4096,
+	CLIENTS = 20				/* at a time */
 };
 
 struct client
@@ -128,6 +129,13 @@ do_h1(struct server *server, char *words, char *answer)
 {
 	(void) answer;
 	return read_switch(words, &server->play.http1);
+}
+
+static const char *
+do_hang(struct server *server, char *words, char *answer)
+{
+	(void) answer;
+	return read_switch(words, &server->play.hang);
 }
 
 static const char *
@@ -263,12 +271,13 @@ do_reset_log(struct server *server, char *words, char *answer)
 	return NULL;
 }
 
-static const struct
+struct command
 {
 	const char *name;
 	command_function run;
-}			commands[] =
-{
+};
+
+static const struct command commands[] = {
 	{"ping", do_ping},
 	{"fault", do_fault},
 	{"faults", do_faults},
@@ -282,6 +291,7 @@ static const struct
 	{"max-streams", do_max_streams},
 	{"jwt-strict", do_jwt_strict},
 	{"h1", do_h1},
+	{"hang", do_hang},
 	{"now", do_now},
 	{"close", do_close},
 	{"freeze", do_freeze},
@@ -360,20 +370,25 @@ client_ready(struct server *server, struct watch *watch, uint32_t events)
 	{
 		close(watch->fd);
 		free(client);
+		server->clients--;
 	}
 }
 
 void
 control_new(struct server *server, int fd)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct client *client = NULL;
 
+	if (server->clients < CLIENTS)
+		client = calloc(1, sizeof(*client));
 	if (client != NULL)
 	{
 		client->watch.fd = fd;
 		client->watch.ready = client_ready;
+		server->clients++;
 		if (server_watch(server, &client->watch, EPOLLIN))
 			return;
+		server->clients--;
 	}
 	free(client);
 	close(fd);

@@ -12,14 +12,15 @@
 
 #include "fault.h"
 
-/* Words that stand alone. */
-static const struct
+/* A word that stands alone. */
+struct kind_word
 {
 	const char *word;
 	enum fault_kind kind;
 	int			status;			/* of the answer unless status= is given */
-}			kinds[] =
-{
+};
+
+static const struct kind_word kinds[] = {
 	{"refuse", FAULT_REFUSE, 0},
 	{"reset", FAULT_RESET, 0},
 	{"silent", FAULT_SILENT, 0},
@@ -35,12 +36,14 @@ enum
 	N_KINDS = sizeof(kinds) / sizeof(kinds[0])
 };
 
-static const struct
+/* What Apple mostly says with a status. */
+struct usual_reason
 {
 	int			status;
 	const char *reason;
-}			usual_reasons[] =
-{
+};
+
+static const struct usual_reason usual_reasons[] = {
 	{400, "BadDeviceToken"},
 	{403, "InvalidProviderToken"},
 	{404, "BadPath"},
@@ -121,6 +124,8 @@ read_pair(struct fault *fault, const char *key, const char *value, int64_t now_m
 {
 	if (strcmp(key, "prefix") == 0)
 		return read_prefix(fault, value);
+	if (strcmp(key, "topic") == 0)
+		return copy_word(fault->topic, sizeof(fault->topic), value);
 	if (strcmp(key, "count") == 0)
 		return read_count(value, 1, INT64_MAX, &fault->count);
 	if (strcmp(key, "every") == 0)
@@ -274,10 +279,12 @@ fault_clear(struct faults *faults)
 
 /* Tokens are hex in either case; the prefix is stored in lower case. */
 static bool
-fault_is_for(const struct fault *fault, struct text token)
+fault_is_for(const struct fault *fault, struct text token, struct text topic)
 {
 	size_t		i;
 
+	if (fault->topic[0] != '\0' && !text_is(topic, fault->topic))
+		return false;
 	for (i = 0; fault->prefix[i] != '\0'; i++)
 		if (i >= token.length ||
 			tolower((unsigned char) token.data[i]) != fault->prefix[i])
@@ -286,7 +293,8 @@ fault_is_for(const struct fault *fault, struct text token)
 }
 
 struct fault *
-fault_match(struct faults *faults, struct text token, int64_t now_ms)
+fault_match(struct faults *faults, struct text token, struct text topic,
+			int64_t now_ms)
 {
 	struct fault **place = &faults->first;
 	struct fault *fault;
@@ -298,7 +306,7 @@ fault_match(struct faults *faults, struct text token, int64_t now_ms)
 			fault_drop(faults, place);
 			continue;
 		}
-		if (fault_is_for(fault, token) && ++fault->seen % fault->every == 0)
+		if (fault_is_for(fault, token, topic) && ++fault->seen % fault->every == 0)
 		{
 			fault->references++;
 			if (++fault->fired == fault->count)

@@ -40,6 +40,7 @@ struct fault
 
 	/* To which requests. */
 	char		prefix[FAULT_PREFIX + 1];	/* of the token, lower case */
+	char		topic[FAULT_LOCATION];	/* "": any */
 	int64_t		count;			/* so many times, 0: no limit */
 	int64_t		every;			/* to each every-th, 1: to all */
 	int64_t		until_ms;		/* 0: no end */
@@ -79,8 +80,14 @@ extern void fault_clear(struct faults *faults);
  * the request in every rule that it matches up to there.
  */
 extern struct fault *fault_match(struct faults *faults, struct text token,
-								 int64_t now_ms);
+								 struct text topic, int64_t now_ms);
 extern void fault_release(struct fault *fault);
+
+static inline enum fault_kind
+fault_kind_of(const struct fault *fault)
+{
+	return fault != NULL ? fault->kind : FAULT_NONE;
+}
 
 /* The reason that goes with the status of a fault, NULL: none. */
 extern const char *fault_reason(const struct fault *fault);

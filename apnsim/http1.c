@@ -61,7 +61,7 @@ next_line(struct text *rest)
 static struct text
 to_text(const char *string)
 {
-	return (struct text) {string, strlen(string)};
+	return text_of(string, strlen(string));
 }
 
 /* METHOD PATH HTTP/1.1 */
@@ -79,9 +79,9 @@ take_request_line(struct request *request, struct text line)
 		memcmp(version, " HTTP/1.", 8) != 0)
 		return false;
 	request_add_header(request, to_text(":method"),
-					   (struct text) {line.data, (size_t) (path - line.data)});
+					   text_of(line.data, (size_t) (path - line.data)));
 	request_add_header(request, to_text(":path"),
-					   (struct text) {path + 1, (size_t) (version - path - 1)});
+					   text_of(path + 1, (size_t) (version - path - 1)));
 	request_add_header(request, to_text(":scheme"),
 					   to_text(request->connection->ssl != NULL ? "https" : "http"));
 	return true;
@@ -111,7 +111,7 @@ take_field(struct request *request, struct text line, size_t *body)
 		return true;
 	for (i = 0; i < length; i++)
 		name[i] = (char) tolower((unsigned char) line.data[i]);
-	request_add_header(request, (struct text) {name, length}, value);
+	request_add_header(request, text_of(name, length), value);
 	if (length != 14 || memcmp(name, "content-length", 14) != 0)
 		return true;
 	*body = 0;
@@ -171,6 +171,32 @@ add_to_head(struct http1 *http1, char c)
 		 (n >= 4 && memcmp(http1->head + n - 4, "\r\n\r\n", 4) == 0));
 }
 
+/* Somebody else's protocol, TLS for instance, is recognised at once. */
+static bool
+take_byte(struct connection *connection, char c)
+{
+	struct http1 *http1 = connection->http1;
+
+	if (http1->head_length == 0 && !isupper((unsigned char) c))
+		return false;
+	if (add_to_head(http1, c))
+		return take_head(connection);
+	return http1->head_length < HEAD;
+}
+
+static void
+refuse(struct connection *connection)
+{
+	static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
+	"Content-Length: 0\r\nConnection: close\r\n\r\n";
+	size_t		length = sizeof(answer) - 1;
+
+	if (length > OUT_SIZE - connection->out_end)
+		return;
+	memcpy(connection->out + connection->out_end, answer, length);
+	connection->out_end += length;
+}
+
 bool
 http1_feed(struct connection *connection, const char *data, size_t length)
 {
@@ -189,11 +215,12 @@ http1_feed(struct connection *connection, const char *data, size_t length)
 		}
 		else
 		{
-			bool		complete = add_to_head(http1, *data++);
-
 			length--;
-			if (complete ? !take_head(connection) : http1->head_length == HEAD)
+			if (!take_byte(connection, *data++))
+			{
+				refuse(connection);
 				return false;
+			}
 		}
 		if (http1->request != NULL && http1->body_left == 0)
 			finish_request(connection);

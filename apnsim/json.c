@@ -286,7 +286,7 @@ json_object(struct text text, struct json_member *members, int n)
 	int			i;
 
 	for (i = 0; i < n; i++)
-		members[i].value = (struct text) {NULL, 0};
+		members[i].value = text_of(NULL, 0);
 	if (!take(&r, '{') || !read_object(&r, members, n))
 		return false;
 	skip_blanks(&r);

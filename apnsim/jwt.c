@@ -115,8 +115,8 @@ jwts_new(const struct options *options)
 
 		jwts->keys[i] = read_public_key(key->file);
 		if (jwts->keys[i] == NULL ||
-			add_signer(jwts, (struct text) {key->team, strlen(key->team)},
-					   (struct text) {key->key_id, strlen(key->key_id)}) == NULL)
+			add_signer(jwts, text_of(key->team, strlen(key->team)),
+					   text_of(key->key_id, strlen(key->key_id))) == NULL)
 		{
 			jwts_free(jwts);
 			return NULL;

@@ -168,10 +168,13 @@ static char *
 put_string(char *to, struct text text)
 {
 	const unsigned char *at = (const unsigned char *) text.data;
-	const unsigned char *end = at + text.length;
+	const unsigned char *end;
 	const unsigned char *run;
 	int			length;
 
+	if (text.length == 0)		/* and data may be NULL */
+		return put(to, "\"\"");
+	end = at + text.length;
 	*to++ = '"';
 	while (at < end)
 	{
@@ -193,7 +196,7 @@ put_string_or_null(char *to, const char *text)
 {
 	if (text == NULL)
 		return put(to, "null");
-	return put_string(to, (struct text) {text, strlen(text)});
+	return put_string(to, text_of(text, strlen(text)));
 }
 
 static char *
@@ -235,7 +238,7 @@ put_request(char *to, const struct request *request)
 	if (kept > REQUEST_BODY)
 		kept = REQUEST_BODY;
 	to = put(to, ",\"payload\":");
-	to = put_string(to, (struct text) {request->body, kept});
+	to = put_string(to, text_of(request->body, kept));
 	to = put(to, ",\"payload_bytes\":");
 	return put_number(to, (int64_t) request->body_length);
 }

@@ -106,7 +106,7 @@ store_text(struct request *request, struct text text)
 
 	memcpy(place, text.data, text.length);
 	request->store_used += text.length;
-	return (struct text) {place, text.length};
+	return text_of(place, text.length);
 }
 
 void

@@ -267,7 +267,7 @@ set_up(struct server *server)
 	if (!certs_make(options) || !open_log(server) ||
 		(server->jwts = jwts_new(options)) == NULL)
 		return false;
-	if (!options->plain && (server->tls = tls_new(server)) == NULL)
+	if (!options->plain && !tls_set_up(server))
 		return false;
 	return open_sockets(server) && write_ready(server);
 }

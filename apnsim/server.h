@@ -34,6 +34,7 @@ struct play
 	bool		http1;			/* new connections get HTTP/1.1 only */
 	bool		one_stream;		/* until the first accepted request */
 	bool		jwt_strict;
+	bool		hang;			/* new connections are taken and left alone */
 	int			max_streams;
 	int64_t		goaway_every;	/* requests on a connection, 0: never */
 	int64_t		clock_shift;	/* seconds, for ages of provider tokens */
@@ -73,6 +74,7 @@ struct server
 	bool		full;			/* no more connections for now */
 	int			max_connections;
 	int			deadlines;		/* connections that have one */
+	int			clients;		/* of the control port */
 
 	struct connection *connections; /* all */
 	struct connection *active;	/* with work to do in this round */

@@ -23,8 +23,8 @@ enum
 	WINDOW = 8 * 1024 * 1024,
 
 	/*
-	 * How often a client may give up on a request before nghttp2 takes it
-	 * for an attack.  Tests of deadlines do that all the time.
+	 * How often a client may give up on a request before nghttp2 takes it for
+	 * an attack.  Tests of deadlines do that all the time.
 	 */
 	RESET_BURST = 1000000,
 	RESET_RATE = 100000
@@ -75,8 +75,8 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame,
 	request = find_request(session, frame->hd.stream_id);
 	if (request != NULL)
 		request_add_header(request,
-						   (struct text) {(const char *) name, name_length},
-						   (struct text) {(const char *) value, value_length});
+						   text_of((const char *) name, name_length),
+						   text_of((const char *) value, value_length));
 	return 0;
 }
 
@@ -112,6 +112,25 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 	return 0;
 }
 
+/*
+ * After the end of an answer, and not sooner: nghttp2 drops what is queued
+ * behind a RST_STREAM.
+ */
+static int
+on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+{
+	struct request *request;
+
+	if (!to_connection(data)->stops_bodies ||
+		(frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+		(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+		return 0;
+	request = find_request(session, frame->hd.stream_id);
+	if (request != NULL && request->fault != NULL && request->fault->stop)
+		session_reset(request, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
 static int
 on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error,
 				void *data)
@@ -138,6 +157,7 @@ make_callbacks(void)
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	return callbacks;
 }
@@ -157,13 +177,13 @@ make_options(void)
 static nghttp2_settings_entry
 streams_setting(const struct connection *connection)
 {
+	nghttp2_settings_entry setting = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0};
 	int			n = connection->server->play.max_streams;
 
 	if (connection->warming && n > 1)
 		n = 1;
-	return (nghttp2_settings_entry) {
-		NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t) n
-	};
+	setting.value = (uint32_t) n;
+	return setting;
 }
 
 static bool
@@ -249,10 +269,14 @@ read_body(nghttp2_session *session, int32_t stream_id, uint8_t *to, size_t room,
 static nghttp2_nv
 make_header(const char *name, const char *value, uint8_t flags)
 {
-	return (nghttp2_nv) {
-		(uint8_t *) name, (uint8_t *) value, strlen(name), strlen(value),
-		(uint8_t) (flags | NGHTTP2_NV_FLAG_NO_COPY_NAME)
-	};
+	nghttp2_nv	header;
+
+	header.name = (uint8_t *) name;
+	header.value = (uint8_t *) value;
+	header.namelen = strlen(name);
+	header.valuelen = strlen(value);
+	header.flags = (uint8_t) (flags | NGHTTP2_NV_FLAG_NO_COPY_NAME);
+	return header;
 }
 
 /* The headers of the answer, at most five.  Returns how many. */
@@ -260,7 +284,6 @@ static size_t
 make_headers(struct request *request, nghttp2_nv *headers, char *location, size_t size)
 {
 	struct server *server = request->connection->server;
-	enum fault_kind kind = request->fault != NULL ? request->fault->kind : FAULT_NONE;
 	size_t		n = 0;
 
 	snprintf(request->status_text, sizeof(request->status_text), "%d", request->status);
@@ -272,7 +295,7 @@ make_headers(struct request *request, nghttp2_nv *headers, char *location, size_
 								   NGHTTP2_NV_FLAG_NO_INDEX);
 	if (request->reason != NULL)
 		headers[n++] = make_header("content-type", "application/json", 0);
-	if (kind == FAULT_REDIRECT)
+	if (fault_kind_of(request->fault) == FAULT_REDIRECT)
 	{
 		if (request->fault->location[0] != '\0')
 			snprintf(location, size, "%s", request->fault->location);
@@ -288,16 +311,18 @@ session_answer(struct request *request)
 {
 	struct connection *connection = request->connection;
 	nghttp2_session *session = connection->session;
-	nghttp2_data_provider body = {.source.ptr = request,.read_callback = read_body};
+	nghttp2_data_provider body;
 	nghttp2_nv	headers[5];
 	char		location[FAULT_LOCATION];
 	size_t		n = make_headers(request, headers, location, sizeof(location));
 
+	body.source.ptr = request;
+	body.read_callback = read_body;
 	if (nghttp2_submit_response(session, request->stream_id, headers, n,
 								request->answer_left > 0 ? &body : NULL) != 0)
 		connection->doomed = true;
 	if (request->fault != NULL && request->fault->stop)
-		session_reset(request, NGHTTP2_NO_ERROR);
+		connection->stops_bodies = true;
 	if (connection->warming && request->status == 200)
 	{
 		connection->warming = false;

@@ -15,6 +15,14 @@ struct text
 	size_t		length;
 };
 
+static inline struct text
+text_of(const char *data, size_t length)
+{
+	struct text text = {data, length};
+
+	return text;
+}
+
 static inline bool
 text_is(struct text text, const char *other)
 {

@@ -61,22 +61,17 @@ load_certificate(SSL_CTX *tls, const char *dir)
 static bool
 ask_for_certificate(SSL_CTX *tls, const char *file)
 {
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-
-	if (names == NULL || SSL_CTX_load_verify_file(tls, file) != 1)
-	{
-		sk_X509_NAME_pop_free(names, X509_NAME_free);
+	if (SSL_CTX_load_verify_file(tls, file) != 1)
 		return false;
-	}
-	SSL_CTX_set_client_CA_list(tls, names);
+	SSL_CTX_set_client_CA_list(tls, SSL_load_client_CA_file(file));
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
 	/* Needed to resume sessions of clients with certificates. */
 	SSL_CTX_set_session_id_context(tls, (const unsigned char *) "apnsim", 6);
 	return true;
 }
 
-SSL_CTX *
-tls_new(struct server *server)
+bool
+tls_set_up(struct server *server)
 {
 	SSL_CTX    *tls = SSL_CTX_new(TLS_server_method());
 	const char *client_ca = server->options->client_ca;
@@ -89,7 +84,7 @@ tls_new(struct server *server)
 		ERR_print_errors_fp(stderr);
 		fputc('\n', stderr);
 		SSL_CTX_free(tls);
-		return NULL;
+		return false;
 	}
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -99,5 +94,6 @@ tls_new(struct server *server)
 	SSL_CTX_set_read_ahead(tls, 1);
 	SSL_CTX_set_default_read_buffer_len(tls, READ_AHEAD);
 	SSL_CTX_set_alpn_select_cb(tls, select_protocol, server);
-	return tls;
+	server->tls = tls;
+	return true;
 }

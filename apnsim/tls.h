@@ -5,11 +5,11 @@
 #ifndef APNSIM_TLS_H
 #define APNSIM_TLS_H
 
-#include <openssl/ssl.h>
+#include <stdbool.h>
 
 struct server;
 
-/* NULL: the message is on stderr. */
-extern SSL_CTX *tls_new(struct server *server);
+/* Makes the server's context.  False: the message is on stderr. */
+extern bool tls_set_up(struct server *server);
 
 #endif
