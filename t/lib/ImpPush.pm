@@ -90,12 +90,12 @@ all of it.
 
 =over
 
-=item start_simulator($name, args => [...])
+=item start_simulator([$name,] args => [...])
 
 Starts an L<ImpPush::Simulator> that knows the key of C<make_keys> and the
 topic C<com.example.chat>.
 
-=item new_simulator($name, args => [...])
+=item new_simulator([$name,] args => [...])
 
 The same without starting it.  (Its port is not known before the first start.)
 
@@ -103,10 +103,10 @@ The same without starting it.  (Its port is not known before the first start.)
 
 sub new_simulator
 {
-	my ($name, %opts) = @_;
+	my $name = @_ % 2 ? shift : 'apns';
+	my %opts = @_;
 	my $key = make_keys();
 
-	$name = 'apns' unless defined $name;
 	return ImpPush::Simulator->new(
 		$name,
 		folder($name),
