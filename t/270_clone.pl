@@ -1,0 +1,80 @@
+# A clone of production with imp_push.enabled = off pushes to nobody.
+
+use strict;
+use warnings;
+
+use ImpPush;
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+my $number = 20;
+my $sim = start_simulator();
+my $node = new_node('production', simulator => $sim, allows_streaming => 1);
+my $clone = PostgreSQL::Test::Cluster->new('clone');
+
+bind_users($node, $number);
+insert_to_users($node, $number, msg_id => 'sent');
+wait_settled($node);
+$sim->stop;
+insert_to_users($node, $number, msg_id => 'waiting');
+ok( $node->poll_query_until(
+		'postgres',
+		"SELECT waiting = $number FROM imp_push.certificate_status"),
+	'production has pushes waiting');
+
+$node->backup('backup');
+$clone->init_from_backup($node, 'backup');
+$clone->append_conf('postgresql.conf', 'imp_push.enabled = off');
+$clone->start;
+ok( $clone->poll_query_until(
+		'postgres', "SELECT state = 'disabled' FROM imp_push.worker_status"),
+	"the clone's worker_status says that it is disabled");
+
+$sim->forget;
+$sim->start;
+wait_settled($node);
+arrived_once($sim, $number, 'production goes on');
+
+insert_to_users($clone, $number, msg_id => 'on the clone');
+$clone->safe_psql(
+	'postgres', q{INSERT INTO imp_push.offline_message
+		(recipient, sender, msg_id, expires_at) VALUES
+		('user1', 'sender', 'past', now() - interval '1 day')});
+
+# The worker has seen them when it has answered to a wake-up after them.
+is( $clone->safe_psql(
+		'postgres', q{NOTIFY imp_push;
+		SELECT count(*) FROM imp_push.delivery
+		WHERE msg_id IN ('on the clone', 'past') AND status = 'pending'}),
+	$number + 1,
+	'nothing is planned and nothing expires on the clone');
+is(scalar $sim->requests, $number, 'nothing is sent by the clone');
+
+# The switch works both ways, by a reload.
+
+$sim->forget;
+$clone->append_conf('postgresql.conf', 'imp_push.enabled = on');
+$clone->reload;
+wait_settled($clone);
+is(scalar $sim->accepted, 2 * $number,
+	'switched on, the clone pushes what it has pending');
+is( $clone->safe_psql(
+		'postgres',
+		"SELECT status FROM imp_push.delivery WHERE msg_id = 'past'"),
+	'expired',
+	'and what is too old expires');
+
+$sim->forget;
+$clone->append_conf('postgresql.conf', 'imp_push.enabled = off');
+$clone->reload;
+ok( $clone->poll_query_until(
+		'postgres', "SELECT state = 'disabled' FROM imp_push.worker_status"),
+	'switched off again');
+insert_message($clone, 'user1', 'no', msg_id => 'off');
+is( $clone->safe_psql(
+		'postgres',
+		"SELECT status FROM imp_push.delivery WHERE msg_id = 'off'"),
+	'pending',
+	'it is an emergency switch');
+
+done_testing();

@@ -1,0 +1,593 @@
+# ImpPush.pm
+#		What the TAP tests have in common: servers with the extension, keys,
+#		people with devices, and what became of their messages.
+#
+# Stands on PostgreSQL's own test modules, and finds them through PG_CONFIG.
+# Owns the way a test server is configured.  Must never wait for a duration
+# (every wait is for a condition, with a deadline), and knows nothing of how
+# the extension queues and plans: it uses the documented interface alone.
+
+package ImpPush;
+
+use strict;
+use warnings;
+
+use Carp;
+use Digest::SHA qw(sha256_hex);
+use Exporter 'import';
+use File::Basename;
+use File::Path qw(make_path);
+use JSON::PP;
+use Test::More;
+
+use ImpPush::Simulator;
+
+our @EXPORT = qw(
+  start_simulator new_simulator new_node make_keys make_client_certificate
+  set_certificate configure token_of bind_users insert_message insert_to_users
+  wait_settled wait_until worker_pid wait_for_worker arrivals arrived_once
+  latencies median
+);
+
+# PostgreSQL's test modules are not where Perl looks, and want to be told where
+# its programs are.
+BEGIN
+{
+	my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
+	my ($pgxs, $bindir);
+
+	chomp($pgxs = `$pg_config --pgxs`);
+	chomp($bindir = `$pg_config --bindir`);
+	die "$pg_config does not work: set PG_CONFIG\n" if $? || !$pgxs;
+
+	my $src = dirname(dirname($pgxs));
+
+	unshift @INC, "$src/test/perl";
+	$ENV{PATH} = "$bindir:$ENV{PATH}";
+	$ENV{PG_REGRESS} ||= "$src/test/regress/pg_regress";
+	# What PostgreSQL 16 and later ask for.
+	$ENV{TESTDATADIR} ||= 'tmp_check';
+	$ENV{TESTLOGDIR} ||= 'tmp_check/log';
+}
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+# The certificate that tests use unless they say otherwise.
+our $CERTIFICATE = 'chat';
+our $BUNDLE_ID = 'com.example.chat';
+our $TEAM_ID = 'TEAM000001';
+our $KEY_ID = 'KEY0000001';
+
+my $keys;
+
+=pod
+
+=head1 NAME
+
+ImpPush - the harness of imp_push's TAP tests
+
+=head1 SYNOPSIS
+
+  use ImpPush;
+  use Test::More;
+
+  my $sim = start_simulator();
+  my $node = new_node('main', simulator => $sim);
+
+  bind_users($node, 10);
+  insert_to_users($node, 10, body => 'hello');
+  $sim->wait_for_accepted(10);
+  wait_settled($node);
+  arrived_once($sim, 10, 'ten messages arrive once each');
+  done_testing();
+
+Run with C<prove -It/lib t/100_single.pl>, not as root, PG_CONFIG naming a
+PostgreSQL into which the extension is installed; C<dev/check --only tap> does
+all of it.
+
+=head1 SIMULATOR
+
+=over
+
+=item start_simulator([$name,] args => [...])
+
+Starts an L<ImpPush::Simulator> that knows the key of C<make_keys> and the
+topic C<com.example.chat>.
+
+=item new_simulator([$name,] args => [...])
+
+The same without starting it.  (Its port is not known before the first start.)
+
+=cut
+
+sub new_simulator
+{
+	my $name = @_ % 2 ? shift : 'apns';
+	my %opts = @_;
+	my $key = make_keys();
+
+	return ImpPush::Simulator->new(
+		$name,
+		folder($name),
+		args => [
+			'--key', "$key->{team_id}:$key->{key_id}:$key->{public}",
+			@{ $opts{args} || [] }
+		]);
+}
+
+sub start_simulator
+{
+	return new_simulator(@_)->start;
+}
+
+# A folder of this test file.
+sub folder
+{
+	my ($name) = @_;
+	my $test = basename($0, '.pl');
+	my $folder = "$PostgreSQL::Test::Utils::tmp_check/${test}_$name";
+
+	make_path($folder);
+	return File::Spec->rel2abs($folder);
+}
+
+=pod
+
+=back
+
+=head1 KEYS
+
+=over
+
+=item make_keys()
+
+A signing key, the same for the whole test: { team_id, key_id, private (PEM
+text), private_file, public (file) }.
+
+=item make_keys($team_id, $key_id, $curve)
+
+A new one.
+
+=cut
+
+sub make_keys
+{
+	my ($team_id, $key_id, $curve) = @_;
+	my $key;
+
+	return $keys if !defined $team_id && $keys;
+	$key = {
+		team_id => $team_id || $TEAM_ID,
+		key_id => $key_id || $KEY_ID,
+	};
+	my $base = folder('keys') . "/$key->{team_id}-$key->{key_id}";
+
+	$key->{private_file} = "$base.p8";
+	$key->{public} = "$base.pub";
+	openssl('genpkey', '-algorithm', 'EC', '-pkeyopt',
+		'ec_paramgen_curve:' . ($curve || 'P-256'),
+		'-out', $key->{private_file});
+	openssl('pkey', '-in', $key->{private_file},
+		'-pubout', '-out', $key->{public});
+	$key->{private} = slurp_file($key->{private_file});
+	$keys = $key unless defined $team_id;
+	return $key;
+}
+
+=item make_client_certificate($common_name)
+
+A client certificate with an authority of its own: { certificate, key (PEM
+texts), authority (file) }.
+
+=cut
+
+sub make_client_certificate
+{
+	my ($name) = @_;
+	my $base = folder('keys') . "/$name";
+	my @days = ('-days', '90');
+
+	openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
+		'ec_paramgen_curve:P-256', '-nodes', @days,
+		'-subj', "/CN=$name authority",
+		'-keyout', "$base-ca.key", '-out', "$base-ca.pem");
+	openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+		'-nodes', '-subj', "/CN=$name",
+		'-keyout', "$base.key", '-out', "$base.csr");
+	openssl('x509', '-req', '-in', "$base.csr", @days,
+		'-CA', "$base-ca.pem", '-CAkey', "$base-ca.key",
+		'-CAcreateserial', '-out', "$base.pem");
+	return {
+		certificate => slurp_file("$base.pem"),
+		key => slurp_file("$base.key"),
+		authority => "$base-ca.pem",
+	};
+}
+
+sub openssl
+{
+	my @command = ('openssl', @_);
+	my $output;
+
+	IPC::Run::run(\@command, '>&', \$output)
+	  or croak "@command: $output";
+	return;
+}
+
+=pod
+
+=back
+
+=head1 SERVERS
+
+=over
+
+=item new_node($name, %options)
+
+A running PostgreSQL with the extension in its database C<postgres>, the
+certificate C<chat> for the simulator, and started.  Options:
+
+=over
+
+=item simulator
+
+where the certificate leads to; without it there is no certificate
+
+=item preload (1)
+
+0: the library is not preloaded
+
+=item databases ('postgres')
+
+imp_push.databases
+
+=item conf
+
+further lines for postgresql.conf
+
+=item allows_streaming
+
+as in PostgreSQL::Test::Cluster
+
+=item extension (1), started (1)
+
+0: without CREATE EXTENSION; without start()
+
+=back
+
+The poll that is the safety net for lost wake-ups is set to an hour, so that
+nothing in a test comes to rely on it.
+
+=cut
+
+sub new_node
+{
+	my ($name, %opts) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	%opts = (extension => 1, started => 1, %opts);
+	$node->init(
+		allows_streaming => $opts{allows_streaming},
+		extra => [ '--encoding=UTF8', '--locale=C' ]);
+	configure($node, %opts);
+	$node->start;
+	return $node unless $opts{extension};
+
+	$node->safe_psql('postgres', 'CREATE EXTENSION imp_push');
+	set_certificate($node, $CERTIFICATE, $opts{simulator})
+	  if $opts{simulator};
+	$node->safe_psql('postgres', 'SELECT imp_push.start()')
+	  if $opts{started};
+	return $node;
+}
+
+=item configure($node, %options)
+
+Writes the configuration that C<new_node> gives to its servers.
+
+=cut
+
+sub configure
+{
+	my ($node, %opts) = @_;
+	my $databases =
+	  defined $opts{databases} ? $opts{databases} : 'postgres';
+
+	%opts = (preload => 1, %opts);
+	$node->append_conf('postgresql.conf',
+		"track_commit_timestamp = on\n"
+		  . "max_prepared_transactions = 10\n"
+		  . "imp_push.poll_interval = '1h'\n"
+		  . "imp_push.databases = '$databases'\n");
+	$node->append_conf('postgresql.conf',
+		"shared_preload_libraries = 'imp_push'")
+	  if $opts{preload};
+	$node->append_conf('postgresql.conf',
+		"imp_push.ca_file = '" . $opts{simulator}->ca_file . "'")
+	  if $opts{simulator};
+	$node->append_conf('postgresql.conf', $opts{conf}) if $opts{conf};
+	return;
+}
+
+=item set_certificate($node, $name, $simulator, %options)
+
+Creates or changes a certificate that leads to the simulator.  Options:
+database, key (of C<make_keys>), client (of C<make_client_certificate>),
+bundle_id, and further arguments of imp_push.set_certificate under B<more>, as
+SQL text.
+
+=cut
+
+sub set_certificate
+{
+	my ($node, $name, $sim, %opts) = @_;
+	my $key = $opts{key} || make_keys();
+	my @credentials;
+
+	if ($opts{client})
+	{
+		@credentials = (
+			client_certificate => $opts{client}->{certificate},
+			client_key => $opts{client}->{key});
+	}
+	else
+	{
+		@credentials = (
+			team_id => $key->{team_id},
+			key_id => $key->{key_id},
+			private_key => $key->{private});
+	}
+	my %arguments = (
+		bundle_id => $opts{bundle_id} || $BUNDLE_ID,
+		endpoint => $sim->endpoint,
+		@credentials);
+	my $list = join ', ', quote($name),
+	  map { "$_ => " . quote($arguments{$_}) } sort keys %arguments;
+
+	$list .= ", $opts{more}" if $opts{more};
+	$node->safe_psql($opts{database} || 'postgres',
+		"SELECT imp_push.set_certificate($list)");
+	return;
+}
+
+=item worker_pid($node, $database)
+
+The process of the worker of a database, or ''.
+
+=item wait_for_worker($node, $database)
+
+Waits until there is one, and returns its process.
+
+=cut
+
+sub worker_pid
+{
+	my ($node, $database) = @_;
+
+	$database = 'postgres' unless defined $database;
+	return $node->safe_psql($database,
+		'SELECT pid FROM imp_push.worker_status
+		 JOIN pg_catalog.pg_stat_activity USING (pid)');
+}
+
+sub wait_for_worker
+{
+	my ($node, $database) = @_;
+	my $pid;
+
+	wait_until(sub { return $pid = worker_pid($node, $database) },
+		undef, 'a worker');
+	return $pid;
+}
+
+=pod
+
+=back
+
+=head1 PEOPLE AND MESSAGES
+
+=over
+
+=item token_of($user, $device)
+
+The device token that C<bind_users> gives to a device.
+
+=item bind_users($node, $number, %options)
+
+Binds a device to each of user1, user2 …  Options: database, device
+(C<phone>), certificate (C<chat>).
+
+=cut
+
+sub token_of
+{
+	my ($user, $device) = @_;
+
+	return sha256_hex("$user/" . (defined $device ? $device : 'phone'));
+}
+
+sub bind_users
+{
+	my ($node, $number, %opts) = @_;
+	my $device = quote($opts{device} || 'phone');
+	my $certificate = quote($opts{certificate} || $CERTIFICATE);
+
+	$node->safe_psql(
+		$opts{database} || 'postgres', qq{
+		INSERT INTO imp_push.device_token
+			(user_id, device_id, certificate, token)
+		SELECT u, $device, $certificate,
+			   encode(sha256(convert_to(u || '/' || $device, 'UTF8')), 'hex')
+		FROM (SELECT 'user' || i AS u FROM generate_series(1, $number) AS i)
+			 AS users});
+	return;
+}
+
+=item insert_message($node, $recipient, $body, %columns)
+
+Inserts one message and returns its msg_id.  Columns beside recipient and body
+are named as in the table; the sender is C<sender> unless given.  B<database>
+names another database.
+
+=item insert_to_users($node, $number, %columns)
+
+Inserts, in one statement, the same message for user1, user2 …
+
+=cut
+
+sub insert_message
+{
+	my ($node, $recipient, $body, %columns) = @_;
+	my $database = delete $columns{database} || 'postgres';
+
+	%columns = (
+		sender => 'sender',
+		recipient => $recipient,
+		body => $body,
+		%columns);
+	my @names = sort keys %columns;
+
+	return $node->safe_psql($database,
+			'INSERT INTO imp_push.offline_message ('
+		  . join(', ', @names)
+		  . ') VALUES ('
+		  . join(', ', map { quote($columns{$_}) } @names)
+		  . ') RETURNING msg_id');
+}
+
+sub insert_to_users
+{
+	my ($node, $number, %columns) = @_;
+	my $database = delete $columns{database} || 'postgres';
+
+	%columns = (sender => 'sender', body => 'hello', %columns);
+	my @names = sort keys %columns;
+
+	$node->safe_psql($database,
+			'INSERT INTO imp_push.offline_message (recipient, '
+		  . join(', ', @names)
+		  . q{) SELECT 'user' || i, }
+		  . join(', ', map { quote($columns{$_}) } @names)
+		  . " FROM generate_series(1, $number) AS i");
+	return;
+}
+
+=item wait_settled($node, $database)
+
+Waits until every stored message has its outcomes.
+
+=item wait_until($condition, $seconds, $what)
+
+See L<ImpPush::Simulator>.
+
+=cut
+
+sub wait_settled
+{
+	my ($node, $database) = @_;
+
+	$node->poll_query_until(
+		$database || 'postgres',
+		"SELECT NOT EXISTS (SELECT FROM imp_push.delivery
+							WHERE status IN ('pending', 'retrying'))")
+	  or croak 'messages remain unsettled';
+	return;
+}
+
+sub wait_until
+{
+	return ImpPush::Simulator::wait_until(@_);
+}
+
+=pod
+
+=back
+
+=head1 WHAT ARRIVED
+
+=over
+
+=item arrivals($sim)
+
+How often each message was accepted for each device:
+{ "token/recipient/msg_id" => n }.
+
+=item arrived_once($sim, $number, $name)
+
+Tests that so many different messages were accepted, none of them twice.
+
+=cut
+
+sub arrivals
+{
+	my ($sim) = @_;
+	my %count;
+
+	$count{"$_->{token}/$_->{json}->{t}/$_->{json}->{m}"}++
+	  foreach $sim->accepted;
+	return \%count;
+}
+
+sub arrived_once
+{
+	my ($sim, $number, $name) = @_;
+	my $count = arrivals($sim);
+	my @repeated = grep { $count->{$_} > 1 } sort keys %$count;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is(scalar keys %$count, $number, "$name: none is lost");
+	is("@repeated", '', "$name: none comes twice");
+	return;
+}
+
+=item latencies($node, $sim, $database)
+
+Milliseconds from the commit of each stored message to its arrival, sorted.
+
+=item median(@numbers)
+
+=back
+
+=cut
+
+sub latencies
+{
+	my ($node, $sim, $database) = @_;
+	my %committed = map { split /\t/ } split /\n/,
+	  $node->safe_psql(
+		$database || 'postgres', q{
+		SELECT recipient || '/' || msg_id || E'\t' ||
+			   extract(epoch FROM pg_xact_commit_timestamp(xmin))
+		FROM imp_push.offline_message
+		WHERE pg_xact_commit_timestamp(xmin) IS NOT NULL});
+	my @latencies;
+
+	foreach my $request ($sim->requests)
+	{
+		my $key = "$request->{json}->{t}/$request->{json}->{m}";
+
+		push @latencies,
+		  $request->{arrived_us} / 1_000 - $committed{$key} * 1_000
+		  if exists $committed{$key};
+	}
+	return sort { $a <=> $b } @latencies;
+}
+
+sub median
+{
+	my @numbers = sort { $a <=> $b } @_;
+
+	return @numbers ? $numbers[ $#numbers / 2 ] : undef;
+}
+
+sub quote
+{
+	my ($text) = @_;
+
+	return 'NULL' unless defined $text;
+	$text =~ s/'/''/g;
+	return "'$text'";
+}
+
+1;
