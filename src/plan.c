@@ -49,7 +49,8 @@ static bool page_is_full;
 static TimestampTz next_due = DT_NOBEGIN;
 
 static PlanResult read_page(int max);
-static PlanResult read_due(int max, Work *work, const char *probe);
+static PlanResult read_due(int max, Work *work);
+static PlanResult read_probe(Work *work, const char *certificate);
 static PlanResult run_due(int max, const char *probe,
 						  void (*submit) (Push *push));
 static bool plan_work(Work *work, void (*submit) (Push *push));
@@ -213,7 +214,8 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 
 		if (state == SESSION_READY)
 		{
-			result = read_due(max, work, probe);
+			result = probe != NULL ? read_probe(work, probe) :
+				read_due(max, work);
 			session_commit();
 		}
 		else if (state != SESSION_NO_EXTENSION)
@@ -247,73 +249,84 @@ open_circuits_array(void)
 	return makeArrayResult(state, CurrentMemoryContext);
 }
 
-/*
- * Reads what is due, or one push for a probe, and when the next will be due:
- * at once if this page is full.
- */
-static PlanResult
-read_due(int max, Work *work, const char *probe)
+/* Takes the rows of a query as the work to be planned; at most max of them. */
+static void
+take_keys(Work *work, int max)
 {
-	static SPIPlanPtr due_plan = NULL;
-	static SPIPlanPtr probe_plan = NULL;
-	static SPIPlanPtr next_plan = NULL;
-	Oid			due_types[] = {TIMESTAMPTZOID, TEXTARRAYOID, get_array_type(UUIDOID), INT4OID};
-	Oid			probe_types[] = {TEXTOID, due_types[2]};
-	Oid			next_types[] = {TEXTARRAYOID, due_types[2]};
-	Datum		open_circuits = open_circuits_array();
-	Datum		in_flight = pushes_with_row();
+	MemoryContext old = MemoryContextSwitchTo(due_context);
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	int			room = Min((int) SPI_processed, max);
 	bool		isnull;
 
-	if (probe != NULL)
+	work->message_ids = palloc(sizeof(Datum) * (room + 1) * 3);
+	work->device_ids = work->message_ids + room;
+	work->certificates = work->device_ids + room;
+	for (uint64 i = 0; i < SPI_processed && work->count < max; i++)
 	{
-		Datum		args[] = {CStringGetTextDatum(probe), in_flight};
-
-		SPI_execute_plan(session_plan(&probe_plan,
-									  "SELECT * FROM imp_push.next_probe($1, $2)",
-									  2, probe_types),
-						 args, NULL, true, 0);
-	}
-	else
-	{
-		Datum		args[] = {TimestampTzGetDatum(GetCurrentTimestamp()),
-		open_circuits, in_flight, Int32GetDatum(max)};
-
-		SPI_execute_plan(session_plan(&due_plan,
-									  "SELECT * FROM imp_push.next_waiting($1, $2, $3, $4)",
-									  4, due_types),
-						 args, NULL, true, 0);
-	}
-
-	work->count = (int) SPI_processed;
-	work->message_ids = MemoryContextAlloc(due_context, sizeof(Datum) * (work->count + 1) * 3);
-	work->device_ids = work->message_ids + work->count;
-	work->certificates = work->device_ids + work->count;
-	for (int i = 0; i < work->count; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(due_context);
 		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
+		int			n = work->count;
 
-		work->message_ids[i] = SPI_getbinval(row, desc, 1, &isnull);
-		work->device_ids[i] = datumCopy(SPI_getbinval(row, desc, 2, &isnull), false, -1);
-		work->certificates[i] = datumCopy(SPI_getbinval(row, desc, 3, &isnull), false, -1);
-		MemoryContextSwitchTo(old);
+		if (work->probe)
+		{
+			char	   *token = SPI_getvalue(row, desc, 4);
+
+			/* Without one there is nothing to send: let it end. */
+			if (token != NULL &&
+				!send_may_probe(SPI_getvalue(row, desc, 3), token))
+				continue;
+		}
+		work->message_ids[n] = SPI_getbinval(row, desc, 1, &isnull);
+		work->device_ids[n] = datumCopy(SPI_getbinval(row, desc, 2, &isnull),
+										false, -1);
+		work->certificates[n] = datumCopy(SPI_getbinval(row, desc, 3, &isnull),
+										  false, -1);
+		work->count++;
 	}
-	if (probe != NULL)
-		return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
+	MemoryContextSwitchTo(old);
+}
+
+static PlanResult
+read_probe(Work *work, const char *certificate)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, get_array_type(UUIDOID)};
+	Datum		args[] = {CStringGetTextDatum(certificate), pushes_with_row()};
+
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT * FROM imp_push.next_probes($1, $2)",
+								  2, types),
+					 args, NULL, true, 0);
+	take_keys(work, 1);
+	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
+}
+
+/* Reads what is due, and when the next will be: at once if this is full. */
+static PlanResult
+read_due(int max, Work *work)
+{
+	static SPIPlanPtr due_plan = NULL;
+	static SPIPlanPtr next_plan = NULL;
+	Oid			due_types[] = {TIMESTAMPTZOID, TEXTARRAYOID,
+	get_array_type(UUIDOID), INT4OID};
+	Datum		due_args[] = {TimestampTzGetDatum(GetCurrentTimestamp()),
+	open_circuits_array(), pushes_with_row(), Int32GetDatum(max)};
+	bool		isnull;
+
+	SPI_execute_plan(session_plan(&due_plan,
+								  "SELECT * FROM imp_push.next_waiting($1, $2, $3, $4)",
+								  4, due_types),
+					 due_args, NULL, true, 0);
+	take_keys(work, max);
 	if (work->count >= max)
 		return PLAN_MORE;
 
-	{
-		Datum		args[] = {open_circuits, in_flight};
-
-		SPI_execute_plan(session_plan(&next_plan,
-									  "SELECT imp_push.next_due($1, $2)",
-									  2, next_types),
-						 args, NULL, true, 1);
-	}
+	SPI_execute_plan(session_plan(&next_plan,
+								  "SELECT imp_push.next_due($1, $2)",
+								  2, due_types + 1),
+					 due_args + 1, NULL, true, 1);
 	next_due = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
-												 SPI_tuptable->tupdesc, 1, &isnull));
+												 SPI_tuptable->tupdesc, 1,
+												 &isnull));
 	if (isnull)
 		next_due = DT_NOEND;
 	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;

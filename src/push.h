@@ -61,7 +61,6 @@ typedef struct Push
 	int			attempts;		/* charged before this one */
 	bool		waiting;		/* has a row in imp_push.waiting */
 	bool		settling;		/* in the batch being settled */
-	bool		token_noted;	/* as dead, by settle.c */
 	bool		probe;			/* tries an open circuit */
 
 	/* From the transport, set before the push is handed back. */

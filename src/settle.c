@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "cursor.h"
+#include "dead_token.h"
 #include "plan.h"
 #include "session.h"
 #include "settle.h"
@@ -74,37 +75,18 @@ typedef struct Rows
 	bool	   *nulls[SETTLE_COLUMNS];
 } Rows;
 
-/* A token that a user's transaction had locked: tried again. */
-typedef struct DeadToken
-{
-	dlist_node	node;
-	char	   *user_id;
-	char	   *device_id;
-	char	   *certificate;
-	char	   *token;
-	char	   *reason;
-	int64		unregistered_at;
-	bool		locked;			/* by a user's transaction */
-} DeadToken;
-
 static MemoryContext batch_context; /* reset after each transaction */
-static MemoryContext dead_context;
 
 static dlist_head answered = DLIST_STATIC_INIT(answered);
-static dlist_head dead_tokens = DLIST_STATIC_INIT(dead_tokens);
 static int	answered_count;
 static TimestampTz first_answer;
 static TimestampTz retry_at;
-static TimestampTz dead_retry_at;
 static TimestampTz cursor_stored_at;
 
 static int	settle_batch(int size);
 static void settle_transaction(int size);
 static void write_rows(int size);
 static void add_row(Rows *rows, Push *push, bool in_flight);
-static void remember_dead_tokens(int size);
-static void disable_tokens(void);
-static void forget_dead_tokens(void);
 static void store_cursor(void);
 static void forget_batch(int size);
 
@@ -113,8 +95,7 @@ settle_init(MemoryContext parent)
 {
 	batch_context = AllocSetContextCreate(parent, "imp_push settle",
 										  ALLOCSET_DEFAULT_SIZES);
-	dead_context = AllocSetContextCreate(parent, "imp_push dead tokens",
-										 ALLOCSET_SMALL_SIZES);
+	dead_tokens_init(parent);
 }
 
 void
@@ -122,6 +103,8 @@ settle_add(Push *push)
 {
 	if (answered_count++ == 0)
 		first_answer = GetCurrentTimestamp();
+	if (push->verdict == VERDICT_TOKEN_DEAD)
+		dead_tokens_add(push);
 	dlist_push_tail(&answered, &push->node);
 }
 
@@ -145,8 +128,7 @@ settle_due(void)
 		if (cursor_storable() != NULL)
 			due = TimestampTzPlusMilliseconds(cursor_stored_at,
 											  CURSOR_INTERVAL_MS);
-		if (!dlist_is_empty(&dead_tokens))
-			due = Min(due, dead_retry_at);
+		due = Min(due, dead_tokens_due());
 	}
 	return Max(due, retry_at);
 }
@@ -218,9 +200,7 @@ settle_transaction(int size)
 				 errmsg("extension imp_push is not as it was a moment ago")));
 	if (size > 0)
 		write_rows(size);
-	remember_dead_tokens(size);
-	if (!dlist_is_empty(&dead_tokens))
-		disable_tokens();
+	dead_tokens_write();
 	with_cursor = cursor_storable() != NULL &&
 		GetCurrentTimestamp() >= TimestampTzPlusMilliseconds(cursor_stored_at,
 															 CURSOR_INTERVAL_MS);
@@ -228,7 +208,7 @@ settle_transaction(int size)
 		store_cursor();
 	session_commit();
 
-	forget_dead_tokens();
+	dead_tokens_written();
 	if (with_cursor)
 	{
 		cursor_stored();
@@ -406,120 +386,6 @@ forget_batch(int size)
 		else
 			status_outcome(push);
 		push_free(push);
-	}
-}
-
-/* -------------------------------------------------------------------------
- * Dead tokens
- * -------------------------------------------------------------------------
- */
-
-static void
-remember_dead_tokens(int size)
-{
-	dlist_iter	iter;
-	MemoryContext old = MemoryContextSwitchTo(dead_context);
-
-	dlist_foreach(iter, &answered)
-	{
-		Push	   *push = dlist_container(Push, node, iter.cur);
-		DeadToken  *dead;
-
-		if (size-- == 0)
-			break;
-		if (push->verdict != VERDICT_TOKEN_DEAD || push->token_noted)
-			continue;
-		dead = palloc0(sizeof(DeadToken));
-		dead->user_id = pstrdup(push->message->recipient);
-		dead->device_id = pstrdup(push->device_id);
-		dead->certificate = pstrdup(push->certificate);
-		dead->token = pstrdup(push->token);
-		dead->reason = pstrdup(push->reason);
-		dead->unregistered_at = push->unregistered_at;
-		push->token_noted = true;
-		dlist_push_tail(&dead_tokens, &dead->node);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-static void
-disable_tokens(void)
-{
-	static SPIPlanPtr plan = NULL;
-	enum
-	{
-		USER, DEVICE, CERTIFICATE, TOKEN, REASON, TEXTS
-	};
-	ArrayBuildState *texts[TEXTS];
-	ArrayBuildState *times;
-	Datum		args[TEXTS + 2];
-	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
-	dlist_iter	iter;
-	int			place = 0;
-
-	for (int i = 0; i < TEXTS; i++)
-		texts[i] = initArrayResult(TEXTOID, batch_context, false);
-	times = initArrayResult(INT8OID, batch_context, false);
-
-	dlist_foreach(iter, &dead_tokens)
-	{
-		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
-		const char *values[] = {dead->user_id, dead->device_id,
-		dead->certificate, dead->token, dead->reason};
-
-		for (int i = 0; i < TEXTS; i++)
-			accumArrayResult(texts[i], CStringGetTextDatum(values[i]), false,
-							 TEXTOID, batch_context);
-		accumArrayResult(times, Int64GetDatum(dead->unregistered_at), false,
-						 INT8OID, batch_context);
-		dead->locked = false;
-	}
-	for (int i = 0; i < TEXTS; i++)
-		args[i] = makeArrayResult(texts[i], batch_context);
-	args[TEXTS] = makeArrayResult(times, batch_context);
-	args[TEXTS + 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-
-	SPI_execute_plan(session_plan(&plan,
-								  "SELECT d FROM imp_push.disable_tokens($1, $2, $3,"
-								  " $4, $5, $6, $7) d ORDER BY d", TEXTS + 2, types),
-					 args, NULL, false, 0);
-	dlist_foreach(iter, &dead_tokens)
-	{
-		bool		isnull;
-
-		place++;
-		for (uint64 i = 0; i < SPI_processed; i++)
-			if (DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
-											SPI_tuptable->tupdesc, 1,
-											&isnull)) == place)
-				dlist_container(DeadToken, node, iter.cur)->locked = true;
-	}
-}
-
-/* After the commit: those that were locked are tried again. */
-static void
-forget_dead_tokens(void)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &dead_tokens)
-	{
-		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
-
-		if (dead->locked)
-		{
-			dead_retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														RETRY_DELAY_MS);
-			continue;
-		}
-		dlist_delete(&dead->node);
-		pfree(dead->user_id);
-		pfree(dead->device_id);
-		pfree(dead->certificate);
-		pfree(dead->token);
-		pfree(dead->reason);
-		pfree(dead);
 	}
 }
 

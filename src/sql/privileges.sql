@@ -96,7 +96,7 @@ BEGIN
 			AND p.prorettype <> 'trigger'::regtype
 			AND (p.provolatile <> 'v' AND NOT p.prosecdef
 				OR p.proname IN ('plan_messages', 'plan_waiting', 'settle',
-					'fail_message', 'disable_tokens', 'store_cursor',
+					'fail_message', 'disable_tokens', 'revive_tokens', 'store_cursor',
 					'housekeeping', 'turn_delivery_ring', 'evict_messages',
 					'evict_old_messages', 'evict_surplus_messages'))
 	LOOP

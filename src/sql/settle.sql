@@ -146,6 +146,29 @@ $$;
 COMMENT ON FUNCTION imp_push.disable_tokens(text[], text[], text[], text[], text[], bigint[], timestamptz) IS
 	'disables bindings whose token APNs has declared dead; returns the places of those that are locked now';
 
+-- It turned out that the certificate was to blame, and not these tokens.
+CREATE FUNCTION imp_push.revive_tokens(of_certificate text, tokens text[])
+RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	UPDATE imp_push.device_token t
+	SET disabled_at = NULL, disabled_reason = NULL
+	FROM (
+		SELECT d.user_id, d.device_id, d.certificate
+		FROM imp_push.device_token d
+		WHERE d.certificate = of_certificate
+			AND pg_catalog.sha256(pg_catalog.decode(d.token, 'hex')) = ANY (ARRAY(
+				SELECT pg_catalog.sha256(pg_catalog.decode(wanted.token, 'hex'))
+				FROM pg_catalog.unnest(tokens) wanted(token)))
+			AND d.disabled_reason IN ('BadDeviceToken', 'DeviceTokenNotForTopic')
+		FOR NO KEY UPDATE SKIP LOCKED) wronged
+	WHERE t.user_id = wronged.user_id
+		AND t.device_id = wronged.device_id
+		AND t.certificate = wronged.certificate;
+END;
+COMMENT ON FUNCTION imp_push.revive_tokens(text, text[]) IS
+	'brings bindings to life again that were disabled although the certificate was to blame';
+
 CREATE FUNCTION imp_push.store_cursor(worker smallint, snapshot pg_snapshot)
 RETURNS void
 LANGUAGE sql VOLATILE

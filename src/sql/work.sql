@@ -112,28 +112,28 @@ END;
 COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
 	'waiting pushes that are due, oldest first, without those of open circuits and those in flight';
 
--- One push to try an open circuit with: not with a token that has just been
--- refused, so the newest registration among those that wait longest.
-CREATE FUNCTION imp_push.next_probe(probed_certificate text, in_flight uuid[])
-RETURNS TABLE (message_id bigint, device_id text, certificate text)
+-- Pushes to try an open circuit with: the newest registrations among those
+-- that wait longest.  The transport knows which tokens were refused of late,
+-- and so are no good for it.
+CREATE FUNCTION imp_push.next_probes(probed_certificate text, in_flight uuid[])
+RETURNS TABLE (message_id bigint, device_id text, certificate text, token text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT w.message_id, w.device_id, w.certificate
+	SELECT w.message_id, w.device_id, w.certificate, t.token
 	FROM (
 		SELECT o.*
 		FROM imp_push.waiting o
 		WHERE o.certificate = probed_certificate
-			AND o.apns_id <> ALL (next_probe.in_flight)
+			AND o.apns_id <> ALL (next_probes.in_flight)
 		ORDER BY o.due
 		LIMIT 100) w
 		LEFT JOIN imp_push.device_token t
 			ON t.user_id = w.recipient AND t.device_id = w.device_id
 				AND t.certificate = w.certificate
-	ORDER BY w.attempts, t.registered_at DESC NULLS LAST
-	LIMIT 1;
+	ORDER BY t.registered_at DESC NULLS LAST;
 END;
-COMMENT ON FUNCTION imp_push.next_probe(text, uuid[]) IS
-	'a waiting push to try an open circuit with';
+COMMENT ON FUNCTION imp_push.next_probes(text, uuid[]) IS
+	'waiting pushes to try an open circuit with, the best first';
 
 CREATE FUNCTION imp_push.next_due(open_circuits text[], in_flight uuid[])
 RETURNS timestamptz

@@ -1,0 +1,216 @@
+/*
+ * dead_token.c
+ *		Tokens that APNs has declared dead, and those it was wrong about.
+ *
+ * device_token is the one table that the worker shares with users, so a row
+ * that a user has locked is skipped and tried again later: neither waits for
+ * the other.  Never decides that a token is dead: verdict.c does.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "dead_token.h"
+#include "send.h"
+#include "session.h"
+
+/* A locked row is tried again after this. */
+#define RETRY_DELAY_MS 1000
+
+typedef struct DeadToken
+{
+	dlist_node	node;
+	char	   *user_id;
+	char	   *device_id;
+	char	   *certificate;
+	char	   *token;
+	char	   *reason;
+	int64		unregistered_at;
+	bool		locked;			/* by a user's transaction */
+} DeadToken;
+
+/* Tokens of a certificate that are to be live again. */
+typedef struct Wronged
+{
+	dlist_node	node;
+	char	   *certificate;
+	char	  **tokens;
+	int			count;
+} Wronged;
+
+static MemoryContext dead_context;
+static dlist_head dead_tokens = DLIST_STATIC_INIT(dead_tokens);
+static dlist_head wronged = DLIST_STATIC_INIT(wronged);
+static TimestampTz retry_at;
+
+static void disable_tokens(void);
+static void revive_tokens(Wronged *tokens);
+
+void
+dead_tokens_init(MemoryContext parent)
+{
+	dead_context = AllocSetContextCreate(parent, "imp_push dead tokens",
+										 ALLOCSET_SMALL_SIZES);
+}
+
+void
+dead_tokens_add(const Push *push)
+{
+	MemoryContext old = MemoryContextSwitchTo(dead_context);
+	DeadToken  *dead = palloc0(sizeof(DeadToken));
+
+	dead->user_id = pstrdup(push->message->recipient);
+	dead->device_id = pstrdup(push->device_id);
+	dead->certificate = pstrdup(push->certificate);
+	dead->token = pstrdup(push->token);
+	dead->reason = pstrdup(push->reason);
+	dead->unregistered_at = push->unregistered_at;
+	dlist_push_tail(&dead_tokens, &dead->node);
+	MemoryContextSwitchTo(old);
+}
+
+/* The transport hands each of these out once. */
+static void
+take_wronged(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(dead_context);
+	char	   *certificate;
+	char	  **tokens;
+	int			count;
+
+	while ((count = send_wronged_tokens(&certificate, &tokens)) > 0)
+	{
+		Wronged    *entry = palloc0(sizeof(Wronged));
+
+		entry->certificate = certificate;
+		entry->tokens = tokens;
+		entry->count = count;
+		dlist_push_tail(&wronged, &entry->node);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+TimestampTz
+dead_tokens_due(void)
+{
+	take_wronged();
+	if (!dlist_is_empty(&wronged))
+		return DT_NOBEGIN;
+	return dlist_is_empty(&dead_tokens) ? DT_NOEND : retry_at;
+}
+
+void
+dead_tokens_write(void)
+{
+	dlist_iter	iter;
+
+	if (!dlist_is_empty(&dead_tokens))
+		disable_tokens();
+	dlist_foreach(iter, &wronged)
+		revive_tokens(dlist_container(Wronged, node, iter.cur));
+}
+
+static void
+disable_tokens(void)
+{
+	static SPIPlanPtr plan = NULL;
+	enum
+	{
+		USER, DEVICE, CERTIFICATE, TOKEN, REASON, TEXTS
+	};
+	MemoryContext context = CurrentMemoryContext;
+	ArrayBuildState *texts[TEXTS];
+	ArrayBuildState *times = initArrayResult(INT8OID, context, false);
+	Datum		args[TEXTS + 2];
+	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
+	dlist_iter	iter;
+	uint64		next = 0;
+	int			place = 0;
+
+	for (int i = 0; i < TEXTS; i++)
+		texts[i] = initArrayResult(TEXTOID, context, false);
+	dlist_foreach(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+		const char *values[] = {dead->user_id, dead->device_id,
+		dead->certificate, dead->token, dead->reason};
+
+		for (int i = 0; i < TEXTS; i++)
+			accumArrayResult(texts[i], CStringGetTextDatum(values[i]), false,
+							 TEXTOID, context);
+		accumArrayResult(times, Int64GetDatum(dead->unregistered_at), false,
+						 INT8OID, context);
+	}
+	for (int i = 0; i < TEXTS; i++)
+		args[i] = makeArrayResult(texts[i], context);
+	args[TEXTS] = makeArrayResult(times, context);
+	args[TEXTS + 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT d FROM imp_push.disable_tokens($1, $2, $3,"
+								  " $4, $5, $6, $7) d ORDER BY d", TEXTS + 2, types),
+					 args, NULL, false, 0);
+
+	/* The places of those that are locked come back, in order. */
+	dlist_foreach(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+		bool		isnull;
+
+		place++;
+		dead->locked = next < SPI_processed &&
+			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[next],
+										SPI_tuptable->tupdesc, 1,
+										&isnull)) == place;
+		if (dead->locked)
+			next++;
+	}
+}
+
+static void
+revive_tokens(Wronged *entry)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTARRAYOID};
+	Datum	   *tokens = palloc(sizeof(Datum) * entry->count);
+	Datum		args[2];
+
+	for (int i = 0; i < entry->count; i++)
+		tokens[i] = CStringGetTextDatum(entry->tokens[i]);
+	args[0] = CStringGetTextDatum(entry->certificate);
+	args[1] = session_array(tokens, NULL, entry->count, TEXTOID);
+	SPI_execute_plan(session_plan(&plan, "SELECT imp_push.revive_tokens($1, $2)",
+								  2, types),
+					 args, NULL, false, 0);
+}
+
+void
+dead_tokens_written(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+
+		if (dead->locked)
+		{
+			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   RETRY_DELAY_MS);
+			continue;
+		}
+		dlist_delete(&dead->node);
+	}
+	dlist_init(&wronged);
+
+	/* All of it, once nothing is left that is needed. */
+	if (dlist_is_empty(&dead_tokens))
+		MemoryContextReset(dead_context);
+}
