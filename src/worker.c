@@ -69,6 +69,7 @@ static bool look = true;		/* there may be new messages */
 static bool armed = false;		/* a commit will set our latch */
 static TimestampTz poll_at;		/* look then, whatever happens */
 static TimestampTz plan_again_at;	/* after an error */
+static uint64 circuits_seen;
 static WaitEventSet *wait_set;
 
 static bool own_queue(void);
@@ -309,6 +310,12 @@ plan(void)
 	if (!may_plan(now))
 		return;
 
+	/* A circuit that has closed has left pushes waiting. */
+	if (circuits_seen != send_circuit_generation())
+	{
+		circuits_seen = send_circuit_generation();
+		plan_due_changed(DT_NOBEGIN);
+	}
 	plan_probes(now);
 	if (may_plan(now) && now >= plan_next_due() &&
 		plan_due(Min(room(), PAGE_SIZE), send_submit) == PLAN_FAILED)
