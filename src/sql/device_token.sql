@@ -1,0 +1,170 @@
+/*
+ * device_token.sql
+ *		Bindings: which token reaches which device of which user.
+ *
+ * Owns imp_push.device_token and what happens to other bindings when one is
+ * written.  Must never show a token: every check is a trigger that raises
+ * before any constraint does, and the one unique index on tokens holds their
+ * hashes.
+ *
+ * A token has one holder under a certificate: the last that it was written
+ * for.  And a device has one binding for each bundle id and push type.  So
+ * writing a binding may delete others, in the BEFORE trigger, because
+ * afterwards would be too late for the unique index.
+ *
+ * ON CONFLICT.  The conflict that counts is that of the primary key; a token
+ * that somebody else holds is none, it moves.  A trigger cannot know how its
+ * INSERT will end, and one that ends as DO NOTHING must delete nothing.  So
+ * if the row's own key is there already, the INSERT deletes nothing: it will
+ * end as an error, as DO NOTHING, or as an UPDATE, whose trigger then moves
+ * the token.  If the key is not there, the INSERT will insert, whatever its
+ * ON CONFLICT says, since with the other holder gone nothing is in its way.
+ * What makes that "will" hold with two writers at once:
+ *
+ * - writers of the same token, or of the same device, wait for each other
+ *   (hash slots), and each statement in the trigger sees what the one before
+ *   has committed;
+ * - who deletes a binding takes no slot, so the row with the own key is
+ *   locked, which waits for such a DELETE and keeps off the next.
+ *
+ * In REPEATABLE READ and above, where the trigger cannot see what was
+ * committed since, such a meeting ends with a serialization failure or a
+ * unique violation, as it does without us.
+ */
+
+CREATE FUNCTION imp_push.lock_slots(VARIADIC slots integer[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'imp_push_lock_slots';
+COMMENT ON FUNCTION imp_push.lock_slots(integer[]) IS
+'locks hash slots 0 to 255 until the end of the transaction, the lower ones first';
+
+CREATE FUNCTION imp_push.register_token() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'imp_push_register_token';
+COMMENT ON FUNCTION imp_push.register_token() IS
+'trigger: checks and normalises a token; writing one in an UPDATE begins a new registration';
+
+CREATE TABLE imp_push.device_token (
+	user_id text NOT NULL,
+	device_id text NOT NULL,
+	certificate text NOT NULL REFERENCES imp_push.certificate ON UPDATE CASCADE,
+	token text NOT NULL,
+	registered_at timestamptz NOT NULL,
+	disabled_at timestamptz,
+	disabled_reason text,
+	PRIMARY KEY (user_id, device_id, certificate)
+);
+
+/*
+ * Not over the token itself: the error for a duplicate would show it.  And
+ * not with the certificate first: to a plan made while the table was empty
+ * the few certificates would look as good a way to a binding as its key.
+ */
+CREATE UNIQUE INDEX device_token_holder
+	ON imp_push.device_token (pg_catalog.sha256(pg_catalog.decode(token, 'hex')), certificate);
+
+COMMENT ON TABLE imp_push.device_token IS
+'bindings: the token that reaches a device of a user under a certificate';
+COMMENT ON COLUMN imp_push.device_token.user_id IS
+'who gets the pushes';
+COMMENT ON COLUMN imp_push.device_token.device_id IS
+'the device, as presence names it';
+COMMENT ON COLUMN imp_push.device_token.certificate IS
+'the certificate that the token belongs to';
+COMMENT ON COLUMN imp_push.device_token.token IS
+'device token from APNs, in lower-case hexadecimal';
+COMMENT ON COLUMN imp_push.device_token.registered_at IS
+'when the app last registered the token; by default the time of writing, -infinity if unknown';
+COMMENT ON COLUMN imp_push.device_token.disabled_at IS
+'when the token was disabled after an answer from APNs; NULL while it is live';
+COMMENT ON COLUMN imp_push.device_token.disabled_reason IS
+'the reason that APNs gave';
+
+/*
+ * Runs as the owner: writers need no rights on certificates, and the binding
+ * that goes away may be one that they cannot see.
+ *
+ * Without sequential scans, because plans are kept: one made while the table
+ * was empty would read all of it for each row of a long import.
+ */
+CREATE FUNCTION imp_push.move_token() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	topic record;
+BEGIN
+	NEW.registered_at := coalesce(NEW.registered_at, clock_timestamp());
+
+	IF TG_OP = 'UPDATE'
+		AND (NEW.user_id, NEW.device_id, NEW.certificate, NEW.token)
+			= (OLD.user_id, OLD.device_id, OLD.certificate, OLD.token) THEN
+		RETURN NEW;
+	END IF;
+
+	PERFORM imp_push.lock_slots(
+		hashtext(NEW.token) & 255,
+		(hashtextextended(NEW.device_id, hashtext(NEW.user_id)) & 255)::integer);
+
+	IF TG_OP = 'INSERT' THEN
+		PERFORM FROM imp_push.device_token
+			WHERE user_id = NEW.user_id AND device_id = NEW.device_id AND certificate = NEW.certificate
+			FOR UPDATE;
+		IF FOUND THEN
+			RETURN NEW;
+		END IF;
+	END IF;
+
+	SELECT bundle_id, push_type INTO topic FROM imp_push.certificate WHERE name = NEW.certificate;
+	IF NOT FOUND THEN
+		PERFORM imp_push.refuse_value('device_token', 'certificate', NEW.certificate, true,
+			format('There is no certificate of the name "%s".', NEW.certificate),
+			'Create it with imp_push.set_certificate().');
+	END IF;
+
+	-- the token's other holder
+	DELETE FROM imp_push.device_token AS other
+		WHERE other.certificate = NEW.certificate
+			AND sha256(decode(other.token, 'hex')) = sha256(decode(NEW.token, 'hex'))
+			AND (other.user_id, other.device_id, other.certificate)
+				IS DISTINCT FROM (OLD.user_id, OLD.device_id, OLD.certificate);
+
+	-- the device's binding under another certificate for the same topic
+	DELETE FROM imp_push.device_token AS other
+		USING imp_push.certificate
+		WHERE other.user_id = NEW.user_id
+			AND other.device_id = NEW.device_id
+			AND other.certificate <> NEW.certificate
+			AND (other.user_id, other.device_id, other.certificate)
+				IS DISTINCT FROM (OLD.user_id, OLD.device_id, OLD.certificate)
+			AND certificate.name = other.certificate
+			AND certificate.bundle_id = topic.bundle_id
+			AND certificate.push_type = topic.push_type;
+
+	RETURN NEW;
+END $$;
+COMMENT ON FUNCTION imp_push.move_token() IS
+'trigger: takes a token from its other holder, and a device''s binding from another certificate for the same topic';
+
+/*
+ * In this order: what is wrong is said first, what is right moves.  A swap of
+ * two tokens in one UPDATE is refused by the server itself, which finds the
+ * second row deleted by the move of the first.
+ */
+CREATE TRIGGER device_token_1_user BEFORE INSERT OR UPDATE ON imp_push.device_token
+	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('user_id', 'hidden', 'It must name the user.');
+CREATE TRIGGER device_token_1_device BEFORE INSERT OR UPDATE ON imp_push.device_token
+	FOR EACH ROW WHEN ((NEW.device_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('device_id', 'hidden', 'It must name the device.');
+CREATE TRIGGER device_token_1_certificate BEFORE INSERT OR UPDATE ON imp_push.device_token
+	FOR EACH ROW WHEN (NEW.certificate IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('certificate', 'hidden', 'It must name a row of imp_push.certificate.');
+CREATE TRIGGER device_token_2_register BEFORE INSERT OR UPDATE OF token ON imp_push.device_token
+	FOR EACH ROW EXECUTE FUNCTION imp_push.register_token();
+CREATE TRIGGER device_token_3_move
+	BEFORE INSERT OR UPDATE OF user_id, device_id, certificate, token ON imp_push.device_token
+	FOR EACH ROW EXECUTE FUNCTION imp_push.move_token();
+CREATE TRIGGER device_token_4_registered_at BEFORE INSERT OR UPDATE ON imp_push.device_token
+	FOR EACH ROW WHEN ((NEW.registered_at < 'infinity') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('registered_at', 'hidden',
+		'It must be a point in time, or -infinity if that is unknown.');
+
+SELECT pg_catalog.pg_extension_config_dump('imp_push.device_token', '');
