@@ -125,16 +125,22 @@ read_page(int max)
 	static SPIPlanPtr page_plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
 	Datum		args[6];
+	Datum		direct_due;
 	bool		isnull;
 
 	SPI_execute_plan(session_plan(&begin_plan,
-								  "SELECT c.started, pg_catalog.pg_current_snapshot()::text"
+								  "SELECT c.started, pg_catalog.pg_current_snapshot()::text,"
+								  " (SELECT pg_catalog.min(p.due) FROM imp_push.direct_push p)"
 								  " FROM imp_push.control c", 0, NULL),
 					 NULL, NULL, true, 1);
 	if (SPI_processed == 0 ||
 		!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
 									SPI_tuptable->tupdesc, 1, &isnull)))
 		return PLAN_NOT_STARTED;
+	direct_due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3,
+							   &isnull);
+	if (!isnull)
+		plan_due_changed(DatumGetTimestampTz(direct_due));
 	if (cursor_reading() == NULL)
 		cursor_begin(SPI_getvalue(SPI_tuptable->vals[0],
 								  SPI_tuptable->tupdesc, 2));
@@ -446,7 +452,7 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 		Push	   *push = push_from_row(row, desc, work->generation, message);
 
 		message = push->message;
-		push->probe = work->probe;
+		push->probe |= work->probe;
 		push->decided_at = now;
 		dlist_push_tail(pushes, &push->node);
 	}

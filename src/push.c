@@ -38,6 +38,7 @@ enum PlannedColumn
 	PLANNED_DETAIL,
 	PLANNED_ATTEMPTS,
 	PLANNED_WAITING,
+	PLANNED_PROBE,
 	PLANNED_END
 };
 
@@ -144,6 +145,9 @@ push_from_row(HeapTuple row, TupleDesc desc, Generation *generation,
 			sizeof(push->apns_id));
 	push->waiting = DatumGetBool(SPI_getbinval(row, desc, PLANNED_WAITING,
 											   &isnull));
+
+	push->probe = DatumGetBool(SPI_getbinval(row, desc, PLANNED_PROBE,
+											 &isnull));
 
 	message_id = DatumGetInt64(SPI_getbinval(row, desc, PLANNED_MESSAGE_ID,
 											 &isnull));

@@ -39,6 +39,12 @@ CREATE VIEW imp_push.delivery AS
 	WHERE EXISTS (
 		SELECT FROM imp_push.offline_message m WHERE m.id = w.message_id)
 	UNION ALL
+	SELECT NULL, p.msg_id, p.recipient, NULLIF(p.device_id, ''), p.certificate,
+		CASE WHEN p.attempts = 0 THEN 'pending' ELSE 'retrying' END,
+		p.reason, NULL, p.apns_id, p.apns_status, p.attempts,
+		p.due, p.created_at, NULL
+	FROM imp_push.direct_push p
+	UNION ALL
 	SELECT m.id, m.msg_id, m.recipient, NULL, NULL,
 		'pending', NULL, NULL, NULL, NULL, 0,
 		NULL, NULL, NULL

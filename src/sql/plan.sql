@@ -363,3 +363,27 @@ FROM verdict v;
 END;
 COMMENT ON FUNCTION imp_push.decide(imp_push.offline_message[], text[], text[], timestamptz) IS
 	'the policy: for each message one row, or one for each binding; check_no NULL is a push, otherwise the first check that fails.  devices and certificates name for each message the one binding to attempt, or are NULL for a first attempt at all of them';
+
+-- What the worker gets of a decision.
+CREATE TYPE imp_push.planned_push AS (
+	message_id	bigint,
+	msg_id		text,
+	recipient	text,
+	device_id	text,
+	certificate	text,
+	token		text,
+	payload		text,
+	topic		text,
+	push_type	text,
+	priority	int,
+	expiration	bigint,
+	collapse_id	text,
+	apns_id		uuid,
+	expires_at	timestamptz,
+	detail		jsonb,
+	attempts	int,
+	waiting		boolean,
+	probe		boolean
+);
+COMMENT ON TYPE imp_push.planned_push IS
+	'a push for the worker to send; waiting: it has a row in waiting or direct_push; probe: it goes even if the circuit is open';

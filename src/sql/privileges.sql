@@ -31,6 +31,7 @@ BEGIN
 			imp_push.ack_offline_messages(text, bigint[]),
 			imp_push.offline_message_count(text),
 			imp_push.recall_message(text),
+			imp_push.push_badge(text, text, int),
 			imp_push.explain(text, text),
 			imp_push.simulate(text, text, text, text, text, text, jsonb, jsonb,
 				text, timestamptz),
@@ -95,7 +96,8 @@ BEGIN
 		WHERE p.pronamespace = 'imp_push'::regnamespace
 			AND p.prorettype <> 'trigger'::regtype
 			AND (p.provolatile <> 'v' AND NOT p.prosecdef
-				OR p.proname IN ('plan_messages', 'plan_waiting', 'settle',
+				OR p.proname IN ('plan_messages', 'plan_waiting', 'plan_direct',
+					'settle', 'settle_direct',
 					'fail_message', 'disable_tokens', 'revive_tokens', 'store_cursor',
 					'housekeeping', 'turn_delivery_ring', 'evict_messages',
 					'evict_old_messages', 'evict_surplus_messages'))

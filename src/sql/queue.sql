@@ -143,14 +143,13 @@ RETURN COALESCE((SELECT r.slot FROM imp_push.delivery_ring r), 0::smallint);
 COMMENT ON FUNCTION imp_push.log_slot() IS
 	'the table of the ring delivery_log that is written now';
 
--- Pushes without a message: the certificate test and the badge's update.
--- Token and text go when the push settles; the row goes, too.
+-- Pushes without a message (direct.sql).
 CREATE TABLE imp_push.direct_push (
 	id			bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	kind		text NOT NULL CHECK (kind IN ('test', 'badge')),
+	kind		text NOT NULL,
 	msg_id		text NOT NULL,
 	recipient	text NOT NULL,
-	device_id	text,
+	device_id	text NOT NULL,
 	certificate	text NOT NULL,
 	token		text,
 	title		text,
@@ -159,24 +158,34 @@ CREATE TABLE imp_push.direct_push (
 	apns_id		uuid NOT NULL,
 	attempts	int NOT NULL DEFAULT 0,
 	due			timestamptz NOT NULL,
+	reason		text,
+	apns_status	int,
 	created_at	timestamptz NOT NULL
 );
+CREATE INDEX direct_push_due_idx ON imp_push.direct_push (due);
+CREATE INDEX direct_push_recipient_idx ON imp_push.direct_push (recipient);
+
 COMMENT ON TABLE imp_push.direct_push IS
-	'pushes that are due without a message: send_test() and push_badge(); not dumped';
+	'pushes without a message: send_test() and push_badge(); a row goes when its push settles; not dumped';
 COMMENT ON COLUMN imp_push.direct_push.id IS 'order of arrival';
 COMMENT ON COLUMN imp_push.direct_push.kind IS 'test or badge';
 COMMENT ON COLUMN imp_push.direct_push.msg_id IS 'shown in delivery';
-COMMENT ON COLUMN imp_push.direct_push.recipient IS 'shown in delivery';
-COMMENT ON COLUMN imp_push.direct_push.device_id IS 'device of the binding';
+COMMENT ON COLUMN imp_push.direct_push.recipient IS
+	'the user; empty for a test';
+COMMENT ON COLUMN imp_push.direct_push.device_id IS
+	'device of the binding; empty for a test';
 COMMENT ON COLUMN imp_push.direct_push.certificate IS 'certificate to send with';
 COMMENT ON COLUMN imp_push.direct_push.token IS
-	'device token of a test; a badge goes to the binding''s token of the moment';
+	'device token of a test; a badge goes to the token that the binding has then';
 COMMENT ON COLUMN imp_push.direct_push.title IS 'title of a test';
 COMMENT ON COLUMN imp_push.direct_push.body IS 'body of a test';
 COMMENT ON COLUMN imp_push.direct_push.badge IS 'number to show';
 COMMENT ON COLUMN imp_push.direct_push.apns_id IS 'the same for every attempt';
 COMMENT ON COLUMN imp_push.direct_push.attempts IS 'attempts that were charged';
 COMMENT ON COLUMN imp_push.direct_push.due IS 'not before this time';
+COMMENT ON COLUMN imp_push.direct_push.reason IS 'why it waits';
+COMMENT ON COLUMN imp_push.direct_push.apns_status IS
+	'HTTP status of the last attempt';
 COMMENT ON COLUMN imp_push.direct_push.created_at IS 'time of the call';
 
 CREATE FUNCTION imp_push.seen_by_worker() RETURNS pg_snapshot

@@ -31,7 +31,12 @@ BEGIN
 			decided_at, finished_at)
 		AS o(message_id, msg_id, recipient, device_id, certificate, apns_id,
 			status, reason, detail, apns_status, attempts, decided_at, finished_at)
-	WHERE o.status <> 'retry';
+	WHERE o.status <> 'retry' AND o.message_id > 0;
+
+	IF 0 > ANY (message_ids) THEN
+		PERFORM imp_push.settle_direct(message_ids, statuses, reasons,
+			apns_statuses, attempts, due, decided_at, finished_at);
+	END IF;
 
 	IF true = ANY (has_row) THEN
 		DELETE FROM imp_push.waiting w
@@ -55,7 +60,7 @@ BEGIN
 				expires_at, decided_at)
 			AS o(message_id, msg_id, recipient, device_id, certificate, apns_id,
 				status, reason, apns_status, attempts, due, expires_at, decided_at)
-		WHERE o.status = 'retry'
+		WHERE o.status = 'retry' AND o.message_id > 0
 		ON CONFLICT (message_id, device_id, certificate) DO UPDATE
 			SET attempts = EXCLUDED.attempts, due = EXCLUDED.due,
 				expires_at = EXCLUDED.expires_at, reason = EXCLUDED.reason,

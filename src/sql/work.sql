@@ -5,28 +5,6 @@
 -- down what needs no network, and hands out the rest.  A message whose every
 -- binding is pushed leaves no row here; its first settle does that.
 
-CREATE TYPE imp_push.planned_push AS (
-	message_id	bigint,
-	msg_id		text,
-	recipient	text,
-	device_id	text,
-	certificate	text,
-	token		text,
-	payload		text,
-	topic		text,
-	push_type	text,
-	priority	int,
-	expiration	bigint,
-	collapse_id	text,
-	apns_id		uuid,
-	expires_at	timestamptz,
-	detail		jsonb,
-	attempts	int,
-	waiting		boolean
-);
-COMMENT ON TYPE imp_push.planned_push IS
-	'a push for the worker to send; waiting: it has a row in imp_push.waiting';
-
 -- A first attempt.  If only some of a message's bindings are pushed, each of
 -- the others has an outcome now; so that a crash does not lose the pushes,
 -- they get a row in the same transaction.
@@ -72,7 +50,7 @@ BEGIN
 	)
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome, false
 	FROM decided d
 	WHERE d.check_no IS NULL
 	ORDER BY d.message_id;
@@ -107,6 +85,13 @@ BEGIN ATOMIC
 	 WHERE w.expires_at < next_waiting.at
 		AND w.apns_id <> ALL (next_waiting.in_flight)
 	 ORDER BY w.expires_at
+	 LIMIT next_waiting.max)
+	UNION
+	(SELECT -p.id, p.device_id, p.certificate
+	 FROM imp_push.direct_push p
+	 WHERE p.due <= next_waiting.at
+		AND p.apns_id <> ALL (next_waiting.in_flight)
+	 ORDER BY p.due
 	 LIMIT next_waiting.max);
 END;
 COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
@@ -154,6 +139,11 @@ RETURN (
 		 FROM imp_push.waiting w
 		 WHERE w.apns_id <> ALL (next_due.in_flight)
 		 ORDER BY w.expires_at
+		 LIMIT 1),
+		(SELECT p.due
+		 FROM imp_push.direct_push p
+		 WHERE p.apns_id <> ALL (next_due.in_flight)
+		 ORDER BY p.due
 		 LIMIT 1)));
 COMMENT ON FUNCTION imp_push.next_due(text[], uuid[]) IS
 	'when the next waiting push is due or its message''s life is over; NULL: none';
@@ -173,6 +163,13 @@ DECLARE
 	devices text[];
 	certs text[];
 BEGIN
+	IF 0 > ANY (message_ids) THEN
+		RETURN QUERY
+		SELECT p.*
+		FROM imp_push.plan_direct(
+			ARRAY(SELECT -i FROM unnest(message_ids) i WHERE i < 0), at) p;
+	END IF;
+
 	SELECT array_agg(m), array_agg(w.device_id), array_agg(w.certificate)
 	INTO messages, devices, certs
 	FROM unnest(message_ids, device_ids, certificates)
@@ -227,7 +224,7 @@ BEGIN
 	)
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true, false
 	FROM decided d
 		JOIN imp_push.waiting w
 			ON w.message_id = d.message_id
