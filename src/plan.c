@@ -125,22 +125,24 @@ read_page(int max)
 	static SPIPlanPtr page_plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
 	Datum		args[6];
-	Datum		direct_due;
+	Datum		due;
 	bool		isnull;
 
 	SPI_execute_plan(session_plan(&begin_plan,
 								  "SELECT c.started, pg_catalog.pg_current_snapshot()::text,"
-								  " (SELECT pg_catalog.min(p.due) FROM imp_push.direct_push p)"
+								  " coalesce((SELECT r.at FROM imp_push.recheck r"
+								  " ORDER BY r.id LIMIT 1),"
+								  " (SELECT pg_catalog.min(p.due) FROM imp_push.direct_push p))"
 								  " FROM imp_push.control c", 0, NULL),
 					 NULL, NULL, true, 1);
 	if (SPI_processed == 0 ||
 		!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
 									SPI_tuptable->tupdesc, 1, &isnull)))
 		return PLAN_NOT_STARTED;
-	direct_due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3,
+	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3,
 							   &isnull);
 	if (!isnull)
-		plan_due_changed(DatumGetTimestampTz(direct_due));
+		plan_due_changed(DatumGetTimestampTz(due));
 	if (cursor_reading() == NULL)
 		cursor_begin(SPI_getvalue(SPI_tuptable->vals[0],
 								  SPI_tuptable->tupdesc, 2));
@@ -310,20 +312,33 @@ read_probe(Work *work, const char *certificate)
 static PlanResult
 read_due(int max, Work *work)
 {
+	static SPIPlanPtr recheck_plan = NULL;
 	static SPIPlanPtr due_plan = NULL;
 	static SPIPlanPtr next_plan = NULL;
+	bool		recheck_more;
 	Oid			due_types[] = {TIMESTAMPTZOID, TEXTARRAYOID,
 	get_array_type(UUIDOID), INT4OID};
+	Oid			recheck_types[] = {TIMESTAMPTZOID, INT4OID};
+	Datum		recheck_args[] = {TimestampTzGetDatum(GetCurrentTimestamp()),
+	Int32GetDatum(max)};
 	Datum		due_args[] = {TimestampTzGetDatum(GetCurrentTimestamp()),
 	open_circuits_array(), pushes_with_row(), Int32GetDatum(max)};
 	bool		isnull;
 
+	SPI_execute_plan(session_plan(&recheck_plan,
+								  "SELECT imp_push.recheck_unacknowledged($1, $2)",
+								  2, recheck_types),
+					 recheck_args, NULL, false, 1);
+	recheck_more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+											  SPI_tuptable->tupdesc, 1,
+											  &isnull));
+
 	SPI_execute_plan(session_plan(&due_plan,
 								  "SELECT * FROM imp_push.next_waiting($1, $2, $3, $4)",
 								  4, due_types),
-					 due_args, NULL, true, 0);
+					 due_args, NULL, false, 0);
 	take_keys(work, max);
-	if (work->count >= max)
+	if (work->count >= max || recheck_more)
 		return PLAN_MORE;
 
 	SPI_execute_plan(session_plan(&next_plan,

@@ -303,6 +303,7 @@ plan(void)
 	if (now >= poll_at)
 	{
 		look = true;
+		plan_due_changed(DT_NOBEGIN);
 		poll_at = TimestampTzPlusMilliseconds(now, imp_poll_interval);
 	}
 	if (!imp_enabled && leaving == STAY)

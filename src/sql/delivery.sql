@@ -15,7 +15,9 @@ CREATE VIEW imp_push.delivery AS
 	WHERE NOT (
 		-- what turned out otherwise later is not shown: a cancelled push that
 		-- was on its way, a message that was planned again
-		(l.status = 'cancelled' OR (l.reason = 'online' AND l.device_id IS NULL))
+		(l.status = 'cancelled'
+			OR (l.reason = 'online' AND l.device_id IS NULL)
+			OR l.reason = 'device_online')
 		AND EXISTS (
 			SELECT
 			FROM imp_push.delivery_log later
@@ -29,6 +31,8 @@ CREATE VIEW imp_push.delivery AS
 						later.device_id = l.device_id
 						AND later.certificate = l.certificate
 						AND later.status <> 'cancelled'
+						AND (l.status = 'cancelled'
+							OR later.finished_at > l.finished_at)
 					END))
 	UNION ALL
 	SELECT w.message_id, w.msg_id, w.recipient, w.device_id, w.certificate,

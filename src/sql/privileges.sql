@@ -81,7 +81,8 @@ BEGIN
 	EXECUTE format('GRANT SELECT, UPDATE ON imp_push.device_token TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON
 			imp_push.worker_cursor, imp_push.waiting, imp_push.delivery_ring,
-			imp_push.direct_push, imp_push.housekeeping_state, imp_push.recheck
+			imp_push.direct_push, imp_push.housekeeping_state, imp_push.recheck,
+			imp_push.recheck_state
 		TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT ON imp_push.delivery_log TO %s', role);
 	FOR slot IN 0..7 LOOP
@@ -97,6 +98,7 @@ BEGIN
 			AND p.prorettype <> 'trigger'::regtype
 			AND (p.provolatile <> 'v' AND NOT p.prosecdef
 				OR p.proname IN ('plan_messages', 'plan_waiting', 'plan_direct',
+					'plan_swallowed', 'recheck_unacknowledged',
 					'settle', 'settle_direct',
 					'fail_message', 'disable_tokens', 'revive_tokens', 'store_cursor',
 					'housekeeping', 'turn_delivery_ring', 'evict_messages',
