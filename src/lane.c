@@ -43,11 +43,13 @@
 #define TIMEOUTS_CONDEMN 3
 
 /*
- * A request whose status is known is looked at after this time, and then
- * every so often (microseconds): if the server answers before it has read the
- * body, 7.88.1 does not notice the end of some streams.
+ * If the server answers before it has read the body, 7.88.1 does not notice
+ * the end of some streams.  So requests are looked at every so often, and end
+ * once their status has come: at once if it is 200, which has no body, others
+ * when the rest has had some time to come as well (microseconds).
  */
-#define ANSWER_GRACE (500 * 1000)
+#define LOOK_EVERY (100 * 1000)
+#define BODY_GRACE (500 * 1000)
 
 /* Data that nobody acknowledges for so long kills a connection (ms). */
 #define USER_TIMEOUT 15000
@@ -467,7 +469,7 @@ lane_start(Lane *lane, Push *push)
 	request->started_at = clock;
 	lane->used_at = clock;
 	if (lane->in_flight == 0)
-		lane->look_at = clock + ANSWER_GRACE;
+		lane->look_at = clock + LOOK_EVERY;
 	dlist_push_tail(&lane->under_way, &request->node);
 	lane->in_flight++;
 	drive(lane, CURL_SOCKET_TIMEOUT, 0);
@@ -547,16 +549,20 @@ end_answered(Lane *lane, int64 clock)
 {
 	dlist_mutable_iter iter;
 
-	lane->look_at = clock + ANSWER_GRACE;
+	lane->look_at = clock + LOOK_EVERY;
 	dlist_foreach_modify(iter, &lane->under_way)
 	{
 		Request    *request = dlist_container(Request, node, iter.cur);
 		long		status = 0;
 
-		if (clock - request->started_at < ANSWER_GRACE)
+		if (clock - request->started_at < LOOK_EVERY)
 			break;
 		if (curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE,
-							  &status) == CURLE_OK && status >= 200)
+							  &status) != CURLE_OK || status < 200)
+			continue;
+		if (request->status_seen_at == 0)
+			request->status_seen_at = clock;
+		if (status == 200 || clock - request->status_seen_at >= BODY_GRACE)
 			lane_end(lane, request, CURLE_OK);
 	}
 }

@@ -326,6 +326,7 @@ request_fill(Request *request, Push *push, const char *origin,
 
 	request->push = push;
 	request->sent = false;
+	request->status_seen_at = 0;
 	request->wrong_protocol = false;
 	request->code = CURLE_OK;
 	request->status = 0;

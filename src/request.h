@@ -31,6 +31,7 @@ typedef struct Request
 	struct Lane *lane;			/* NULL while spare */
 	Push	   *push;
 	int64		started_at;		/* by lane_clock() */
+	int64		status_seen_at; /* 0: not before it ended */
 
 	/* What is known of its way */
 	bool		sent;			/* handed to the connection */
