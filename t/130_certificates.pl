@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use File::Spec;
 use ImpPush;
 use MIME::Base64 qw(decode_base64url);
 use PostgreSQL::Test::Utils;
@@ -21,7 +22,7 @@ my $sim = start_simulator(
 my $client_sim =
   start_simulator('client', args => [ '--client-ca', $client->{authority} ]);
 my $node = new_node('main', simulator => $sim, started => 0);
-my $key_folder = PostgreSQL::Test::Utils::tempdir();
+my $key_folder = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir());
 my $ca_file = "$key_folder/all.pem";
 
 sub key_of
