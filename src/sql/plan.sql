@@ -220,6 +220,9 @@ binding AS MATERIALIZED (
 			WHERE o.user_id = m.recipient AND o.device_id = b.device_id
 				AND oc.push_type <> 'voip'))
 ),
+vocabulary AS MATERIALIZED (
+	SELECT imp_push.vocabulary() AS texts
+),
 -- Sections 5 and 6, for those who get it.
 rendered AS MATERIALIZED (
 	SELECT b.*, w.text_from, w.warnings,
@@ -258,6 +261,7 @@ rendered AS MATERIALIZED (
 		kind.background
 	FROM binding b
 		CROSS JOIN imp_push.settings s
+		CROSS JOIN vocabulary v
 		CROSS JOIN LATERAL (
 			SELECT imp_push.language_key(COALESCE(b.language, s.default_language))
 					AS language,
@@ -273,7 +277,7 @@ rendered AS MATERIALIZED (
 				tag.language,
 				b.template, s.advanced_features,
 				tag.fallback,
-				(SELECT imp_push.vocabulary())) x
+				v.texts) x
 			WHERE b.binding_failed IS NULL
 			LIMIT 1
 		) w ON true
