@@ -4,8 +4,10 @@
  *
  * This runs in the transaction of whoever inserts, once a row, so it must
  * stay cheap: no SQL, no catalog access.  It must never decide anything about
- * a push, and no error may quote a message: a failing constraint would log
- * the whole row, which is why everything is checked here, before constraints.
+ * a push, and no error may show anything of a message, in the log neither: a
+ * failing constraint would log the whole row, which is why everything is
+ * checked here, before constraints, and refuse_value() leaves out statement
+ * and context.
  */
 #include "postgres.h"
 
@@ -21,6 +23,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "refuse.h"
 #include "wakeup.h"
 
 /* Columns of imp_push.offline_message, by position. */
@@ -49,6 +52,9 @@ enum MessageColumn
  */
 #define MAX_ID_BYTES 1024
 
+/* No settings.push_ttl is longer: 100 years, with some to spare. */
+#define MAX_TTL (101 * INT64CONST(366) * USECS_PER_DAY)
+
 typedef struct MessageRow
 {
 	Relation	relation;
@@ -60,9 +66,11 @@ PG_FUNCTION_INFO_V1(offline_message_before_write);
 
 static void read_row(MessageRow *row, Relation relation, HeapTuple tuple);
 static void check_row(MessageRow *row);
+static void check_number(MessageRow *row);
 static void check_id(MessageRow *row, int column);
 static void check_object(MessageRow *row, int column);
 static void check_conversation(MessageRow *row);
+static void check_created_at(MessageRow *row);
 static void check_key_unchanged(MessageRow *new_row, MessageRow *old_row);
 static bool text_is(Datum value, const char *word);
 
@@ -131,9 +139,20 @@ column_name(MessageRow *row, int column)
 								 column - 1)->attname);
 }
 
+/* Says what is wrong with a column, and shows nothing of the message. */
+static void
+refuse_column(MessageRow *row, int column, const char *detail,
+			  const char *hint)
+{
+	refuse_value(RelationGetRelationName(row->relation),
+				 column_name(row, column), row->nulls[column] ? NULL : "",
+				 true, detail, hint);
+}
+
 static void
 check_row(MessageRow *row)
 {
+	check_number(row);
 	check_id(row, COLUMN_RECIPIENT);
 	check_id(row, COLUMN_SENDER);
 	check_id(row, COLUMN_CHAT_TYPE);
@@ -142,12 +161,16 @@ check_row(MessageRow *row)
 	check_id(row, COLUMN_TYPE);
 	check_object(row, COLUMN_EXT);
 	check_object(row, COLUMN_TRANSLATIONS);
-	if (row->nulls[COLUMN_CREATED_AT] ||
-		TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(row->values[COLUMN_CREATED_AT])))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"created_at\" of a message must be a point in time"),
-				 errhint("Leave the column out to get the present time.")));
+	check_created_at(row);
+}
+
+/* Numbers below 1 stand for pushes without a message (src/sql/direct.sql). */
+static void
+check_number(MessageRow *row)
+{
+	if (row->nulls[COLUMN_ID] || DatumGetInt64(row->values[COLUMN_ID]) < 1)
+		refuse_column(row, COLUMN_ID, "It must be at least 1.",
+					  "Leave the column out to get the next number.");
 }
 
 /* An id is there, is not empty, and fits into the indexes. */
@@ -157,24 +180,15 @@ check_id(MessageRow *row, int column)
 	Size		length;
 
 	if (row->nulls[column])
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("column \"%s\" of a message must not be null",
-						column_name(row, column))));
+		refuse_column(row, column, "It must be a text that is not empty.", NULL);
 
 	length = toast_raw_datum_size(row->values[column]) - VARHDRSZ;
 	if (length == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"%s\" of a message must not be empty",
-						column_name(row, column))));
+		refuse_column(row, column, "It must be a text that is not empty.", NULL);
 	if (length > MAX_ID_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
-				 errmsg("column \"%s\" of a message is too long",
-						column_name(row, column)),
-				 errdetail("It has %zu bytes; %d are allowed.",
-						   length, MAX_ID_BYTES)));
+		refuse_column(row, column,
+					  psprintf("It has %zu bytes; at most %d are allowed.",
+							   length, MAX_ID_BYTES), NULL);
 }
 
 /* ext and translations are JSON objects. */
@@ -198,11 +212,8 @@ check_object(MessageRow *row, int column)
 	}
 
 	if (!is_object)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"%s\" of a message must be a JSON object",
-						column_name(row, column)),
-				 errhint("Leave the column out if there is nothing to say.")));
+		refuse_column(row, column, "It must be a JSON object.",
+					  "Leave the column out if there is nothing to say.");
 }
 
 /* chat_type is one of three, and what is not a single chat names its place. */
@@ -214,10 +225,8 @@ check_conversation(MessageRow *row)
 
 	if (!single && !text_is(chat_type, "groupchat") &&
 		!text_is(chat_type, "chatroom"))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"chat_type\" of a message has a value that is not known"),
-				 errdetail("Allowed are \"chat\", \"groupchat\" and \"chatroom\".")));
+		refuse_column(row, COLUMN_CHAT_TYPE,
+					  "Allowed are chat, groupchat and chatroom.", NULL);
 
 	if (row->nulls[COLUMN_CONVERSATION_ID] && single)
 	{
@@ -225,11 +234,23 @@ check_conversation(MessageRow *row)
 		row->nulls[COLUMN_CONVERSATION_ID] = false;
 	}
 	if (row->nulls[COLUMN_CONVERSATION_ID])
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("column \"conversation_id\" of a message to a group or chat room must not be null"),
-				 errhint("Give the id of the group or chat room.")));
+		refuse_column(row, COLUMN_CONVERSATION_ID,
+					  "A message to a group or chat room must name it here.",
+					  "Only a single chat leaves the column out.");
 	check_id(row, COLUMN_CONVERSATION_ID);
+}
+
+/* settings.push_ttl, which is added to it, must not lead out of all time. */
+static void
+check_created_at(MessageRow *row)
+{
+	TimestampTz created_at = DatumGetTimestampTz(row->values[COLUMN_CREATED_AT]);
+
+	if (row->nulls[COLUMN_CREATED_AT] || TIMESTAMP_NOT_FINITE(created_at) ||
+		created_at >= END_TIMESTAMP - MAX_TTL)
+		refuse_column(row, COLUMN_CREATED_AT,
+					  "It must be a point in time, and not at the end of all times.",
+					  "Leave the column out to get the present time.");
 }
 
 /* What delivery remembers of a message goes by these. */
@@ -251,11 +272,8 @@ check_key_unchanged(MessageRow *new_row, MessageRow *old_row)
 														C_COLLATION_OID,
 														new_value, old_value));
 		if (!same)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("column \"%s\" of a message cannot be changed",
-							column_name(new_row, key[i])),
-					 errhint("Delete the message and insert another.")));
+			refuse_column(new_row, key[i], "It cannot be changed.",
+						  "Delete the message and insert another.");
 	}
 }
 
