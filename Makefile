@@ -16,8 +16,8 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 # One subject a file, in load order: what a file uses stands before it.
 SQL_SUBJECTS = \
 	settings builtin_text certificate provider_token device_token presence \
-	user_profile dnd template message queue delivery render ext words \
-	plan direct recheck work settle simulate explain people forget_user control status housekeeping privileges
+	user_profile dnd template message counter queue delivery render ext words \
+	plan direct recheck work settle simulate explain people forget_user control status metrics housekeeping privileges
 SQL_FILES = $(SQL_SUBJECTS:%=src/sql/%.sql)
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

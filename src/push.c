@@ -39,6 +39,7 @@ enum PlannedColumn
 	PLANNED_ATTEMPTS,
 	PLANNED_WAITING,
 	PLANNED_PROBE,
+	PLANNED_CREATED_AT,
 	PLANNED_END
 };
 
@@ -139,6 +140,8 @@ push_from_row(HeapTuple row, TupleDesc desc, Generation *generation,
 												   PLANNED_EXPIRATION, &isnull));
 	push->expires_at = DatumGetTimestampTz(SPI_getbinval(row, desc,
 														 PLANNED_EXPIRES_AT, &isnull));
+	push->created_at = DatumGetTimestampTz(SPI_getbinval(row, desc,
+														 PLANNED_CREATED_AT, &isnull));
 	push->attempts = DatumGetInt32(SPI_getbinval(row, desc, PLANNED_ATTEMPTS,
 												 &isnull));
 	strlcpy(push->apns_id, SPI_getvalue(row, desc, PLANNED_APNS_ID),

@@ -55,7 +55,8 @@ typedef struct Push
 	int			priority;		/* 10 or 5 */
 	int64		expiration;		/* epoch seconds */
 	char	   *collapse_id;	/* or NULL */
-	TimestampTz expires_at;		/* end of the message's life */
+	TimestampTz created_at;		/* of the message */
+	TimestampTz expires_at;		/* end of its life */
 	TimestampTz decided_at;
 	char	   *detail;			/* JSON for the log, or NULL */
 	int			attempts;		/* charged before this one */

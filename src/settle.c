@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "counters.h"
 #include "cursor.h"
 #include "dead_token.h"
 #include "plan.h"
@@ -103,6 +104,7 @@ settle_add(Push *push)
 {
 	if (answered_count++ == 0)
 		first_answer = GetCurrentTimestamp();
+	count_answer(push);
 	if (push->verdict == VERDICT_TOKEN_DEAD)
 		dead_tokens_add(push);
 	dlist_push_tail(&answered, &push->node);

@@ -14,11 +14,11 @@
 #include "pgstat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "counters.h"
 #include "guc.h"
 #include "send.h"
 #include "status.h"
@@ -26,15 +26,6 @@
 
 #define WRITE_INTERVAL_MS 1000
 #define REPEAT_ERROR_MS 60000
-#define MAX_NAME 256
-
-typedef struct Traffic
-{
-	char		certificate[MAX_NAME];	/* hash key */
-	int64		sent;
-	int64		failed;
-} Traffic;
-
 static MemoryContext status_context;
 static MemoryContext write_context;
 
@@ -46,7 +37,6 @@ static int64 sent;
 static char *last_error;
 static int	last_error_code;
 static TimestampTz last_error_at;
-static HTAB *traffic;
 
 static bool changed = true;
 static uint64 circuits_written;
@@ -62,24 +52,17 @@ static const char *const state_names[] = {
 };
 
 static void write_worker(void);
-static void write_traffic(void);
 static void write_circuits(void);
 
 void
 status_init(MemoryContext parent)
 {
-	HASHCTL		ctl = {0};
-
 	status_context = AllocSetContextCreate(parent, "imp_push status",
 										   ALLOCSET_SMALL_SIZES);
 	write_context = AllocSetContextCreate(parent, "imp_push status write",
 										  ALLOCSET_SMALL_SIZES);
 	state_since = GetCurrentTimestamp();
-	ctl.keysize = MAX_NAME;
-	ctl.entrysize = sizeof(Traffic);
-	ctl.hcxt = status_context;
-	traffic = hash_create("imp_push traffic", 16, &ctl,
-						  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	counters_init(parent);
 }
 
 void
@@ -111,21 +94,8 @@ status_planned(uint64 messages)
 void
 status_outcome(const Push *push)
 {
-	char		key[MAX_NAME];
-	bool		found;
-	Traffic    *count;
-
-	strlcpy(key, push->certificate, sizeof(key));
-	count = hash_search(traffic, key, HASH_ENTER, &found);
-	if (!found)
-		count->sent = count->failed = 0;
-	if (push->verdict == VERDICT_SENT)
-	{
-		count->sent++;
-		sent++;
-	}
-	else
-		count->failed++;
+	count_outcome(push);
+	sent += push->verdict == VERDICT_SENT;
 	changed = true;
 }
 
@@ -199,8 +169,7 @@ status_write(void)
 			uint64		generation = send_circuit_generation();
 
 			write_worker();
-			if (hash_get_num_entries(traffic) > 0)
-				write_traffic();
+			counters_write();
 			if (circuits_written != generation)
 				write_circuits();
 			session_commit();
@@ -249,43 +218,6 @@ write_worker(void)
 								  " $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 								  lengthof(types), types),
 					 args, nulls, false, 0);
-}
-
-static void
-write_traffic(void)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
-	int			n = hash_get_num_entries(traffic);
-	Datum	   *names = palloc(sizeof(Datum) * n);
-	Datum	   *sents = palloc(sizeof(Datum) * n);
-	Datum	   *faileds = palloc(sizeof(Datum) * n);
-	HASH_SEQ_STATUS scan;
-	Traffic    *count;
-
-	n = 0;
-	hash_seq_init(&scan, traffic);
-	while ((count = hash_seq_search(&scan)) != NULL)
-	{
-		names[n] = CStringGetTextDatum(count->certificate);
-		sents[n] = Int64GetDatum(count->sent);
-		faileds[n++] = Int64GetDatum(count->failed);
-
-		/* If this is rolled back, a second is missing in a statistic. */
-		hash_search(traffic, count->certificate, HASH_REMOVE, NULL);
-	}
-
-	{
-		Datum		args[] = {session_array(names, NULL, n, TEXTOID),
-			session_array(sents, NULL, n, INT8OID),
-			session_array(faileds, NULL, n, INT8OID),
-		TimestampTzGetDatum(GetCurrentTimestamp())};
-
-		SPI_execute_plan(session_plan(&plan,
-									  "SELECT imp_push.record_traffic($1, $2, $3, $4)",
-									  4, types),
-						 args, NULL, false, 0);
-	}
 }
 
 static void

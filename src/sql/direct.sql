@@ -88,7 +88,7 @@ CREATE FUNCTION imp_push.decide_direct(ids bigint[], at timestamptz)
 RETURNS TABLE (id bigint, msg_id text, recipient text, device_id text,
 	certificate text, check_no int, token text, payload text, topic text,
 	priority int, expires_at timestamptz, apns_id uuid, attempts int,
-	is_test boolean)
+	is_test boolean, created_at timestamptz)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT d.id, d.msg_id, d.recipient, d.device_id, d.certificate,
@@ -115,7 +115,7 @@ BEGIN ATOMIC
 		CASE WHEN c.push_type = 'voip' AND c.bundle_id NOT LIKE '%.voip'
 			THEN c.bundle_id || '.voip' ELSE c.bundle_id END,
 		CASE d.kind WHEN 'test' THEN 10 ELSE 5 END,
-		d.created_at + s.push_ttl, d.apns_id, d.attempts, d.kind = 'test'
+		d.created_at + s.push_ttl, d.apns_id, d.attempts, d.kind = 'test', d.created_at
 	FROM imp_push.direct_push d
 		CROSS JOIN imp_push.settings s
 		JOIN imp_push.certificate c ON c.name = d.certificate
@@ -163,7 +163,8 @@ BEGIN
 	SELECT -d.id, d.msg_id, d.recipient, d.device_id, d.certificate, d.token,
 		d.payload, d.topic, CASE WHEN d.topic LIKE '%.voip' THEN 'voip' ELSE 'alert' END,
 		d.priority, floor(EXTRACT(epoch FROM d.expires_at))::bigint, NULL::text,
-		d.apns_id, d.expires_at, NULL::jsonb, d.attempts, true, d.is_test
+		d.apns_id, d.expires_at, NULL::jsonb, d.attempts, true, d.is_test,
+		d.created_at
 	FROM decided d
 	WHERE d.check_no IS NULL;
 END

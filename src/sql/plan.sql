@@ -51,7 +51,8 @@ RETURNS TABLE (
 	device_id text, certificate text,
 	check_no int, detail jsonb,
 	token text, payload text, topic text, push_type text, priority int,
-	expiration bigint, collapse_id text, apns_id uuid, expires_at timestamptz)
+	expiration bigint, collapse_id text, apns_id uuid, expires_at timestamptz,
+	created_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 WITH
@@ -61,7 +62,7 @@ message AS MATERIALIZED (
 		m.type, m.body, m.sender_name, m.translations,
 		m.expires_at AS message_expires_at, m.device_id, m.certificate,
 		m.chat_type = 'groupchat' AS is_group,
-		LEAST(m.expires_at, m.created_at + s.push_ttl) AS expires_at,
+		m.created_at, LEAST(m.expires_at, m.created_at + s.push_ttl) AS expires_at,
 		said.apns, said.push, said.templates, said.filter,
 		imp_push.ext_flag(m.ext -> 'em_force_notification') AS is_forced,
 		COALESCE(imp_push.ext_text(said.push -> 'type') = 'call', false) AS is_call,
@@ -362,7 +363,7 @@ SELECT v.id, v.msg_id, v.recipient, v.bound_device, v.bound_certificate,
 		COALESCE(NULLIF(imp_push.ext_text(v.apns -> 'em_push_collapse_key'), ''),
 			v.msg_id)) END,
 	imp_push.apns_id(v.recipient, v.msg_id, v.bound_device, v.bound_certificate),
-	v.expires_at
+	v.expires_at, v.created_at
 FROM verdict v;
 END;
 COMMENT ON FUNCTION imp_push.decide(imp_push.offline_message[], text[], text[], timestamptz) IS
@@ -387,7 +388,8 @@ CREATE TYPE imp_push.planned_push AS (
 	detail		jsonb,
 	attempts	int,
 	waiting		boolean,
-	probe		boolean
+	probe		boolean,
+	created_at	timestamptz
 );
 COMMENT ON TYPE imp_push.planned_push IS
 	'a push for the worker to send; waiting: it has a row in waiting or direct_push; probe: it goes even if the circuit is open';

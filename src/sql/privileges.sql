@@ -53,7 +53,8 @@ AS $$
 BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA imp_push TO %s', role);
 	EXECUTE format('GRANT SELECT ON
-			imp_push.worker_status, imp_push.certificate_status, imp_push.delivery
+			imp_push.worker_status, imp_push.certificate_status, imp_push.metrics,
+			imp_push.delivery
 		TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION imp_push.explain(text, text) TO %s',
 		role);
@@ -82,7 +83,7 @@ BEGIN
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON
 			imp_push.worker_cursor, imp_push.waiting, imp_push.delivery_ring,
 			imp_push.direct_push, imp_push.housekeeping_state, imp_push.recheck,
-			imp_push.recheck_state
+			imp_push.recheck_state, imp_push.counter
 		TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT ON imp_push.delivery_log TO %s', role);
 	FOR slot IN 0..7 LOOP

@@ -39,6 +39,14 @@ BEGIN
 				OR imp_push.check_status(d.check_no) <> 'suppressed'
 				OR (s.push_unacknowledged
 					AND imp_push.check_reason(d.check_no) = 'online'))
+		RETURNING status, reason
+	), counted AS (
+		INSERT INTO imp_push.counter AS c (name, labels, value)
+		SELECT 'imp_push_decisions_total',
+			jsonb_build_object('status', l.status, 'reason', l.reason), count(*)
+		FROM logged l
+		GROUP BY l.status, l.reason
+		ON CONFLICT (name, labels) DO UPDATE SET value = c.value + EXCLUDED.value
 	), parked AS (
 		INSERT INTO imp_push.waiting
 			(message_id, device_id, certificate, recipient, msg_id, apns_id,
@@ -50,7 +58,8 @@ BEGIN
 	)
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome, false
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome, false,
+		d.created_at
 	FROM decided d
 	WHERE d.check_no IS NULL
 	ORDER BY d.message_id;
@@ -221,10 +230,19 @@ BEGIN
 			) cancelled ON true
 		-- the DELETE that took the message has said it for this binding
 		WHERE cancelled.device_id IS NULL
+		RETURNING status, reason
+	), counted AS (
+		INSERT INTO imp_push.counter AS c (name, labels, value)
+		SELECT 'imp_push_decisions_total',
+			jsonb_build_object('status', l.status, 'reason', l.reason), count(*)
+		FROM logged l
+		GROUP BY l.status, l.reason
+		ON CONFLICT (name, labels) DO UPDATE SET value = c.value + EXCLUDED.value
 	)
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true, false
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true, false,
+		d.created_at
 	FROM decided d
 		JOIN imp_push.waiting w
 			ON w.message_id = d.message_id
