@@ -17,10 +17,11 @@
 #include <openssl/x509v3.h>
 
 #include "certs.h"
+#include "complain.h"
 
 enum
 {
-	DAYS = 3650,
+	SECONDS = 3650 * 86400,		/* ten years */
 	PATH_SIZE = 4096
 };
 
@@ -91,7 +92,7 @@ write_pair(const struct pair *pair, const char *dir, const char *name)
 	if (key != NULL && fclose(key) != 0)
 		done = false;
 	if (!done)
-		fprintf(stderr, "apnsim: could not write %s/%s.pem and .key\n", dir, name);
+		complain("could not write %s/%s.pem and .key", dir, name);
 	return done;
 }
 
@@ -113,10 +114,11 @@ add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
 static bool
 set_serial(X509 *certificate)
 {
+	ASN1_INTEGER *number = X509_get_serialNumber(certificate);
 	uint64_t	serial;
 
 	return RAND_bytes((unsigned char *) &serial, sizeof(serial)) == 1 &&
-		ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) == 1;
+		ASN1_INTEGER_set_uint64(number, serial >> 1) == 1;
 }
 
 /* A fresh key and a certificate with everything but extensions. */
@@ -135,7 +137,7 @@ begin_pair(struct pair *pair, const char *common_name, X509 *issuer)
 								   -1, -1, 0) == 1 &&
 		X509_set_version(certificate, 2) == 1 && set_serial(certificate) &&
 		X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) != NULL &&
-		X509_gmtime_adj(X509_getm_notAfter(certificate), DAYS * 86400L) != NULL &&
+		X509_gmtime_adj(X509_getm_notAfter(certificate), SECONDS) != NULL &&
 		X509_set_subject_name(certificate, name) == 1 &&
 		X509_set_issuer_name(certificate, issuer != NULL ?
 							 X509_get_subject_name(issuer) : name) == 1 &&
@@ -158,20 +160,20 @@ make_ca(struct pair *ca)
 }
 
 static bool
-make_server(struct pair *server, const struct pair *ca, const struct options *options)
+make_server(struct pair *server, const struct pair *ca,
+			const struct options *options)
 {
-	char		names[2048];
-	size_t		used;
+	char		names[2048] = "DNS:localhost,IP:127.0.0.1";
+	size_t		used = strlen(names);
 	int			i;
 
-	used = (size_t) snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1");
 	for (i = 0; i < options->n_names && used < sizeof(names); i++)
-		used += (size_t) snprintf(names + used, sizeof(names) - used, ",DNS:%s",
-								  options->names[i]);
+		used += (size_t) snprintf(names + used, sizeof(names) - used,
+								  ",DNS:%s", options->names[i]);
 	return used < sizeof(names) &&
 		begin_pair(server, "localhost", ca->certificate) &&
-		add_extension(server->certificate, ca->certificate, NID_subject_alt_name,
-					  names) &&
+		add_extension(server->certificate, ca->certificate,
+					  NID_subject_alt_name, names) &&
 		add_extension(server->certificate, ca->certificate, NID_ext_key_usage,
 					  "serverAuth") &&
 		add_extension(server->certificate, ca->certificate,
@@ -185,13 +187,15 @@ names_all(const struct pair *server, const struct options *options)
 	int			i;
 
 	for (i = 0; i < options->n_names; i++)
-		if (X509_check_host(server->certificate, options->names[i], 0, 0, NULL) != 1)
+		if (X509_check_host(server->certificate, options->names[i],
+							0, 0, NULL) != 1)
 			return false;
 	return true;
 }
 
 static bool
-make_missing(struct pair *ca, struct pair *server, const struct options *options)
+make_missing(struct pair *ca, struct pair *server,
+			 const struct options *options)
 {
 	if (!read_pair(ca, options->dir, "ca"))
 	{
@@ -209,7 +213,8 @@ certs_make(const struct options *options)
 	struct pair server = {NULL, NULL};
 	bool		done;
 
-	done = read_pair(&server, options->dir, "server") && names_all(&server, options);
+	done = read_pair(&server, options->dir, "server") &&
+		names_all(&server, options);
 	if (!done)
 	{
 		free_pair(&server);
@@ -217,7 +222,7 @@ certs_make(const struct options *options)
 		done = make_missing(&ca, &server, options);
 	}
 	if (!done)
-		fprintf(stderr, "apnsim: could not make certificates in \"%s\"\n", options->dir);
+		complain("could not make certificates in \"%s\"", options->dir);
 	free_pair(&ca);
 	free_pair(&server);
 	return done;

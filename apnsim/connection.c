@@ -79,7 +79,8 @@ tune_socket(int fd)
 	/* All three are improvements only: a failure changes nothing. */
 	(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up, sizeof(give_up));
+	(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up,
+					  sizeof(give_up));
 }
 
 static bool
@@ -340,7 +341,8 @@ connection_read(struct connection *connection)
 		return;
 	while (left > 0 && wants_to_read(connection))
 	{
-		n = receive(connection, server->read_buffer, sizeof(server->read_buffer));
+		n = receive(connection, server->read_buffer,
+					sizeof(server->read_buffer));
 		if (n == 0)
 			break;
 		feed(connection, server->read_buffer, n);

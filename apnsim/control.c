@@ -17,6 +17,7 @@
 #include "connection.h"
 #include "control.h"
 #include "log.h"
+#include "number.h"
 #include "options.h"
 #include "session.h"
 
@@ -50,9 +51,9 @@ static const char *
 do_fault(struct server *server, char *words, char *answer)
 {
 	const char *error = NULL;
-	const struct fault *fault = fault_set(&server->faults, words, clock_wait_ms(),
-										  &error);
+	const struct fault *fault;
 
+	fault = fault_set(&server->faults, words, clock_wait_ms(), &error);
 	if (fault != NULL)
 		snprintf(answer, CONTROL_ANSWER, "%s", fault->name);
 	return error;
@@ -65,11 +66,16 @@ do_faults(struct server *server, char *words, char *answer)
 	size_t		used = 0;
 
 	(void) words;
-	for (fault = server->faults.first; fault != NULL && used < CONTROL_ANSWER - 128;
-		 fault = fault->next)
+	for (fault = server->faults.first; fault != NULL; fault = fault->next)
+	{
+		/* What does not fit is left out: only very many rules do not. */
+		if (used > CONTROL_ANSWER - 128)
+			break;
 		used += (size_t) snprintf(answer + used, CONTROL_ANSWER - used,
-								  "%s%s:%lld/%lld", used > 0 ? " " : "", fault->name,
-								  (long long) fault->fired, (long long) fault->seen);
+								  "%s%s:%lld/%lld", used > 0 ? " " : "",
+								  fault->name, (long long) fault->fired,
+								  (long long) fault->seen);
+	}
 	return NULL;
 }
 
@@ -85,11 +91,7 @@ do_clear(struct server *server, char *words, char *answer)
 static const char *
 read_number(const char *word, int64_t low, int64_t high, int64_t *result)
 {
-	char	   *end;
-
-	errno = 0;
-	*result = strtoll(word, &end, 10);
-	if (errno != 0 || end == word || *end != '\0' || *result < low || *result > high)
+	if (!number_read(word, low, high, result))
 		return "a number is missing or out of range";
 	return NULL;
 }
@@ -142,7 +144,8 @@ static const char *
 do_now(struct server *server, char *words, char *answer)
 {
 	(void) answer;
-	return read_number(words, -INT32_MAX, INT32_MAX, &server->play.clock_shift);
+	return read_number(words, -INT32_MAX, INT32_MAX,
+					   &server->play.clock_shift);
 }
 
 static void
@@ -255,10 +258,14 @@ do_stats(struct server *server, char *words, char *answer)
 	snprintf(answer, CONTROL_ANSWER,
 			 "requests=%llu accepted=%llu refused=%llu unanswered=%llu "
 			 "connections=%llu open=%llu streams=%llu jwts=%llu",
-			 (unsigned long long) c->requests, (unsigned long long) c->accepted,
-			 (unsigned long long) c->refused, (unsigned long long) c->unanswered,
-			 (unsigned long long) c->connections, (unsigned long long) c->open,
-			 (unsigned long long) c->streams, (unsigned long long) c->jwts);
+			 (unsigned long long) c->requests,
+			 (unsigned long long) c->accepted,
+			 (unsigned long long) c->refused,
+			 (unsigned long long) c->unanswered,
+			 (unsigned long long) c->connections,
+			 (unsigned long long) c->open,
+			 (unsigned long long) c->streams,
+			 (unsigned long long) c->jwts);
 	return NULL;
 }
 
@@ -327,8 +334,8 @@ control_command(struct server *server, char *line, char *answer)
 	if (error != NULL)
 		snprintf(answer, CONTROL_ANSWER, "error %s", error);
 	else
-		snprintf(answer, CONTROL_ANSWER, "ok%s%.*s", text[0] != '\0' ? " " : "",
-				 CONTROL_ANSWER - 4, text);
+		snprintf(answer, CONTROL_ANSWER, "ok%s%.*s",
+				 text[0] != '\0' ? " " : "", CONTROL_ANSWER - 4, text);
 }
 
 /* False: the client does not read what it asked for. */
@@ -345,8 +352,8 @@ run_lines(struct server *server, struct client *client)
 		control_command(server, client->line, answer);
 		length = strlen(answer);
 		answer[length++] = '\n';
-		if (send(client->watch.fd, answer, length, MSG_NOSIGNAL | MSG_DONTWAIT) !=
-			(ssize_t) length)
+		if (send(client->watch.fd, answer, length,
+				 MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) length)
 			return false;
 		client->used -= (size_t) (end + 1 - client->line);
 		memmove(client->line, end + 1, client->used);

@@ -5,15 +5,15 @@
  * It knows no command: each argument is one line, sent as it is.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "complain.h"
 #include "ctl.h"
+#include "number.h"
 
 enum
 {
@@ -28,10 +28,10 @@ connect_to(int port)
 
 	address.sin_port = htons((uint16_t) port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd >= 0 && connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0)
+	if (fd >= 0 &&
+		connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0)
 		return fdopen(fd, "r+");
-	fprintf(stderr, "apnsim: could not connect to control port %d: %s\n",
-			port, strerror(errno));
+	complain("could not connect to control port %d: %m", port);
 	if (fd >= 0)
 		close(fd);
 	return NULL;
@@ -44,14 +44,14 @@ send_command(FILE *server, const char *command)
 
 	if (strchr(command, '\n') != NULL)
 	{
-		fprintf(stderr, "apnsim: a command is one line\n");
+		complain("a command is one line");
 		return 1;
 	}
 	fprintf(server, "%s\n", command);
 	fflush(server);
 	if (fgets(answer, sizeof(answer), server) == NULL)
 	{
-		fprintf(stderr, "apnsim: no answer from the control port\n");
+		complain("no answer from the control port");
 		return 1;
 	}
 	fputs(answer, stdout);
@@ -61,12 +61,13 @@ send_command(FILE *server, const char *command)
 int
 ctl_run(int argc, char **argv)
 {
-	int			port = argc >= 4 && strcmp(argv[1], "--port") == 0 ? atoi(argv[2]) : 0;
 	FILE	   *server;
+	int			port;
 	int			status = 0;
 	int			i;
 
-	if (port <= 0 || port > 65535)
+	if (argc < 4 || strcmp(argv[1], "--port") != 0 ||
+		!number_read_int(argv[2], 1, 65535, &port))
 	{
 		fprintf(stderr, "usage: apnsim ctl --port CONTROL_PORT COMMAND...\n");
 		return 2;

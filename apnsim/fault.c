@@ -5,12 +5,12 @@
  * It only decides; answer.c and session.c do what the rule says.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fault.h"
+#include "number.h"
 
 /* A word that stands alone. */
 struct kind_word
@@ -56,17 +56,6 @@ static const struct usual_reason usual_reasons[] = {
 };
 
 static bool
-read_count(const char *value, int64_t low, int64_t high, int64_t *result)
-{
-	char	   *end;
-
-	errno = 0;
-	*result = strtoll(value, &end, 10);
-	return errno == 0 && end != value && *end == '\0' &&
-		*result >= low && *result <= high;
-}
-
-static bool
 copy_word(char *to, size_t size, const char *value)
 {
 	size_t		i;
@@ -74,7 +63,8 @@ copy_word(char *to, size_t size, const char *value)
 	if (*value == '\0' || strlen(value) >= size)
 		return false;
 	for (i = 0; value[i] != '\0'; i++)
-		if (!isgraph((unsigned char) value[i]) || strchr("\"\\", value[i]) != NULL)
+		if (!isgraph((unsigned char) value[i]) ||
+			value[i] == '"' || value[i] == '\\')
 			return false;
 	memcpy(to, value, i + 1);
 	return true;
@@ -97,22 +87,11 @@ read_prefix(struct fault *fault, const char *value)
 }
 
 static bool
-read_status(struct fault *fault, const char *value)
-{
-	int64_t		status;
-
-	if (!read_count(value, 200, 599, &status))
-		return false;
-	fault->status = (int) status;
-	return true;
-}
-
-static bool
 read_seconds(struct fault *fault, const char *value, int64_t now_ms)
 {
 	int64_t		seconds;
 
-	if (!read_count(value, 1, 1000000, &seconds))
+	if (!number_read(value, 1, 1000000, &seconds))
 		return false;
 	fault->until_ms = now_ms + seconds * 1000;
 	return true;
@@ -120,32 +99,33 @@ read_seconds(struct fault *fault, const char *value, int64_t now_ms)
 
 /* key=value.  False: unknown key, or a value it does not take. */
 static bool
-read_pair(struct fault *fault, const char *key, const char *value, int64_t now_ms)
+read_pair(struct fault *fault, const char *key, const char *value,
+		  int64_t now_ms)
 {
 	if (strcmp(key, "prefix") == 0)
 		return read_prefix(fault, value);
 	if (strcmp(key, "topic") == 0)
 		return copy_word(fault->topic, sizeof(fault->topic), value);
 	if (strcmp(key, "count") == 0)
-		return read_count(value, 1, INT64_MAX, &fault->count);
+		return number_read(value, 1, INT64_MAX, &fault->count);
 	if (strcmp(key, "every") == 0)
-		return read_count(value, 1, INT64_MAX, &fault->every);
+		return number_read(value, 1, INT64_MAX, &fault->every);
 	if (strcmp(key, "seconds") == 0)
 		return read_seconds(fault, value, now_ms);
 	if (strcmp(key, "name") == 0)
 		return copy_word(fault->name, sizeof(fault->name), value);
 	if (strcmp(key, "status") == 0)
-		return read_status(fault, value);
+		return number_read_int(value, 200, 599, &fault->status);
 	if (strcmp(key, "reason") == 0)
 		return copy_word(fault->reason, sizeof(fault->reason), value);
 	if (strcmp(key, "timestamp") == 0)
-		return read_count(value, 1, INT64_MAX, &fault->timestamp);
+		return number_read(value, 1, INT64_MAX, &fault->timestamp);
 	if (strcmp(key, "delay") == 0)
-		return read_count(value, 0, 86400000, &fault->delay_ms);
+		return number_read(value, 0, 86400000, &fault->delay_ms);
 	if (strcmp(key, "last") == 0)
-		return read_count(value, 0, INT32_MAX, &fault->last);
+		return number_read(value, 0, INT32_MAX, &fault->last);
 	if (strcmp(key, "bytes") == 0)
-		return read_count(value, 1, INT64_C(1) << 40, &fault->bytes);
+		return number_read(value, 1, INT64_C(1) << 40, &fault->bytes);
 	if (strcmp(key, "location") == 0)
 		return copy_word(fault->location, sizeof(fault->location), value);
 	return false;
@@ -218,7 +198,8 @@ read_words(struct fault *fault, char *words, int64_t now_ms)
 }
 
 const struct fault *
-fault_set(struct faults *faults, char *words, int64_t now_ms, const char **error)
+fault_set(struct faults *faults, char *words, int64_t now_ms,
+		  const char **error)
 {
 	struct fault *fault;
 	struct fault **end;
@@ -306,7 +287,8 @@ fault_match(struct faults *faults, struct text token, struct text topic,
 			fault_drop(faults, place);
 			continue;
 		}
-		if (fault_is_for(fault, token, topic) && ++fault->seen % fault->every == 0)
+		if (fault_is_for(fault, token, topic) &&
+			++fault->seen % fault->every == 0)
 		{
 			fault->references++;
 			if (++fault->fired == fault->count)

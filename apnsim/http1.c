@@ -82,8 +82,7 @@ take_request_line(struct request *request, struct text line)
 					   text_of(line.data, (size_t) (path - line.data)));
 	request_add_header(request, to_text(":path"),
 					   text_of(path + 1, (size_t) (version - path - 1)));
-	request_add_header(request, to_text(":scheme"),
-					   to_text(request->connection->ssl != NULL ? "https" : "http"));
+	request_add_header(request, to_text(":scheme"), to_text("https"));
 	return true;
 }
 

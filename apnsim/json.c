@@ -5,6 +5,7 @@
  * It must never read past the text it was given, and never recurse deeper
  * than MAX_DEPTH, whatever a client sends.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "json.h"
@@ -42,8 +43,10 @@ json_utf8_length(const unsigned char *data, size_t left)
 			return 0;
 	/* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
 	second = data[1];
-	if ((data[0] == 0xE0 && second < 0xA0) || (data[0] == 0xED && second > 0x9F) ||
-		(data[0] == 0xF0 && second < 0x90) || (data[0] == 0xF4 && second > 0x8F))
+	if ((data[0] == 0xE0 && second < 0xA0) ||
+		(data[0] == 0xED && second > 0x9F) ||
+		(data[0] == 0xF0 && second < 0x90) ||
+		(data[0] == 0xF4 && second > 0x8F))
 		return 0;
 	return length;
 }
@@ -51,8 +54,8 @@ json_utf8_length(const unsigned char *data, size_t left)
 static void
 skip_blanks(struct reader *r)
 {
-	while (r->at < r->end &&
-		   (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+	while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' ||
+							  *r->at == '\n' || *r->at == '\r'))
 		r->at++;
 }
 
@@ -77,7 +80,7 @@ read_hex4(struct reader *r)
 	if (r->end - r->at < 4)
 		return false;
 	for (i = 0; i < 4; i++)
-		if (strchr("0123456789abcdefABCDEF", r->at[i]) == NULL || r->at[i] == '\0')
+		if (!isxdigit((unsigned char) r->at[i]))
 			return false;
 	r->at += 4;
 	return true;

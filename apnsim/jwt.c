@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "complain.h"
 #include "json.h"
 #include "jwt.h"
 
@@ -73,16 +74,13 @@ read_public_key(const char *file)
 		key = PEM_read_PUBKEY(f, NULL, NULL, NULL);
 		fclose(f);
 	}
-	if (key != NULL && (!EVP_PKEY_is_a(key, "EC") ||
-						!EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) ||
-						strcmp(group, "prime256v1") != 0))
-	{
-		EVP_PKEY_free(key);
-		key = NULL;
-	}
-	if (key == NULL)
-		fprintf(stderr, "apnsim: \"%s\" is no public key on P-256 in PEM\n", file);
-	return key;
+	if (key != NULL &&
+		EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+		strcmp(group, "prime256v1") == 0)
+		return key;
+	complain("\"%s\" is no public key on P-256 in PEM", file);
+	EVP_PKEY_free(key);
+	return NULL;
 }
 
 static struct signer *
@@ -100,6 +98,21 @@ add_signer(struct jwts *jwts, struct text team, struct text key_id)
 	return signer;
 }
 
+static bool
+add_key(struct jwts *jwts, const struct key_option *key)
+{
+	struct text team = text_of(key->team, strlen(key->team));
+	struct text key_id = text_of(key->key_id, strlen(key->key_id));
+
+	jwts->keys[jwts->n_keys] = read_public_key(key->file);
+	if (jwts->keys[jwts->n_keys] == NULL)
+		return false;
+	jwts->n_keys++;
+	if (add_signer(jwts, team, key_id) == NULL)
+		return complain("a team or key id is longer than %d bytes", JWT_ID - 1);
+	return true;
+}
+
 struct jwts *
 jwts_new(const struct options *options)
 {
@@ -111,17 +124,11 @@ jwts_new(const struct options *options)
 	jwts->trust_any_key = options->trust_any_key;
 	for (i = 0; i < options->n_keys; i++)
 	{
-		const struct key_option *key = &options->keys[i];
-
-		jwts->keys[i] = read_public_key(key->file);
-		if (jwts->keys[i] == NULL ||
-			add_signer(jwts, text_of(key->team, strlen(key->team)),
-					   text_of(key->key_id, strlen(key->key_id))) == NULL)
+		if (!add_key(jwts, &options->keys[i]))
 		{
 			jwts_free(jwts);
 			return NULL;
 		}
-		jwts->n_keys++;
 	}
 	return jwts;
 }
@@ -251,8 +258,9 @@ static bool
 verify_signature(EVP_PKEY *key, const struct parts *parts)
 {
 	ECDSA_SIG  *pair = ECDSA_SIG_new();
+	const unsigned char *second = parts->signature + SIGNATURE / 2;
 	BIGNUM	   *r = BN_bin2bn(parts->signature, SIGNATURE / 2, NULL);
-	BIGNUM	   *s = BN_bin2bn(parts->signature + SIGNATURE / 2, SIGNATURE / 2, NULL);
+	BIGNUM	   *s = BN_bin2bn(second, SIGNATURE / 2, NULL);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	unsigned char *der = NULL;
 	int			length = 0;
@@ -374,9 +382,9 @@ jwt_look_up(struct jwts *jwts, struct text token)
 	if (token.length >= MAX_TOKEN)
 		return NULL;
 	hash = hash_text(token);
-	for (entry = jwts->buckets[hash % BUCKETS]; entry != NULL; entry = entry->next)
-		if (entry->hash == hash && entry_is(entry, token))
-			break;
+	entry = jwts->buckets[hash % BUCKETS];
+	while (entry != NULL && !(entry->hash == hash && entry_is(entry, token)))
+		entry = entry->next;
 	if (entry == NULL)
 		entry = add_entry(jwts, token, hash);
 	if (entry == NULL)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "complain.h"
 #include "connection.h"
 #include "fault.h"
 #include "json.h"
@@ -55,14 +56,14 @@ log_open(const char *path)
 
 	if (log == NULL)
 	{
-		fprintf(stderr, "apnsim: out of memory\n");
+		complain("out of memory");
 		return NULL;
 	}
 	log->used = 0;
 	log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (log->fd < 0)
 	{
-		fprintf(stderr, "apnsim: could not open \"%s\": %s\n", path, strerror(errno));
+		complain("could not open \"%s\": %m", path);
 		free(log);
 		return NULL;
 	}
@@ -93,7 +94,7 @@ log_flush(struct log *log)
 		n = write(log->fd, log->buffer + done, log->used - done);
 		if (n < 0 && errno != EINTR)
 		{
-			fprintf(stderr, "apnsim: could not write the log: %s\n", strerror(errno));
+			complain("could not write the log: %m");
 			exit(1);
 		}
 		if (n > 0)
@@ -109,7 +110,7 @@ log_reset(struct log *log)
 		return;
 	log_flush(log);
 	if (ftruncate(log->fd, 0) != 0)
-		fprintf(stderr, "apnsim: could not empty the log: %s\n", strerror(errno));
+		complain("could not empty the log: %m");
 }
 
 static char *

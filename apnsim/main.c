@@ -14,7 +14,11 @@ main(int argc, char **argv)
 	static struct options options;
 
 	if (argc > 1 && strcmp(argv[1], "serve") == 0)
-		return options_parse(&options, argc - 1, argv + 1) ? server_run(&options) : 2;
+	{
+		if (!options_parse(&options, argc - 1, argv + 1))
+			return 2;
+		return server_run(&options);
+	}
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
 		return ctl_run(argc - 1, argv + 1);
 	options_usage();

@@ -4,12 +4,13 @@
  *
  * It only parses; whoever uses an option opens the files that it names.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "complain.h"
+#include "number.h"
 #include "options.h"
 
 enum
@@ -56,41 +57,32 @@ options_usage(void)
 	fputs("usage: apnsim serve --dir DIR [option]...\n"
 		  "       apnsim ctl --port CONTROL_PORT COMMAND...\n"
 		  "\n"
-		  "  --dir DIR                   certificates, log and the file \"ready\"\n"
-		  "  --port N                    port of APNs (0: any)\n"
-		  "  --control-port N            port for commands (0: any)\n"
-		  "  --log FILE                  instead of DIR/requests.log\n"
-		  "  --no-log                    keep no requests\n"
-		  "  --key TEAM:KEYID:FILE       a public key (PEM) that signs provider tokens\n"
-		  "  --trust-any-key             take every well-formed provider token\n"
-		  "  --topic TOPIC               allow this topic, and no others but these\n"
-		  "  --client-ca FILE            clients may show a certificate of this CA\n"
-		  "  --name NAME                 another host name for the server's certificate\n"
+		  "  --dir DIR              certificates, log and the file \"ready\"\n"
+		  "  --port N               port of APNs (0: any)\n"
+		  "  --control-port N       port for commands (0: any)\n"
+		  "  --log FILE             instead of DIR/requests.log\n"
+		  "  --no-log               keep no requests\n"
+		  "  --key TEAM:KEYID:FILE  public key (PEM) of provider tokens\n"
+		  "  --trust-any-key        take every well-formed provider token\n"
+		  "  --topic TOPIC          allow this topic, and only those named\n"
+		  "  --client-ca FILE       clients may show a certificate of this CA\n"
+		  "  --name NAME            one more host name for the certificate\n"
 		  "  --environment production|development\n"
-		  "  --http1                     begin as a server that speaks HTTP/1.1 only\n"
-		  "  --plain                     no TLS\n"
-		  "  --max-streams N             streams a connection (1000)\n"
-		  "  --run-seconds N             stop after that time\n"
+		  "  --http1                begin with HTTP/1.1 only\n"
+		  "  --plain                no TLS\n"
+		  "  --max-streams N        streams a connection (1000)\n"
+		  "  --run-seconds N        stop after that time\n"
 		  "\n"
 		  "README.md has the commands.\n", stderr);
 }
 
 /* A whole number from low to high, or a message. */
 static bool
-parse_number(const char *name, const char *text, int low, int high, int *result)
+parse_number(const char *name, const char *text, int low, int high,
+			 int *result)
 {
-	char	   *end;
-	long		value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || value < low || value > high)
-	{
-		fprintf(stderr, "apnsim: --%s takes a number from %d to %d\n",
-				name, low, high);
-		return false;
-	}
-	*result = (int) value;
+	if (!number_read_int(text, low, high, result))
+		return complain("--%s takes a number from %d to %d", name, low, high);
 	return true;
 }
 
@@ -103,15 +95,9 @@ parse_key(struct options *options, char *text)
 	char	   *file = key_id != NULL ? strchr(key_id + 1, ':') : NULL;
 
 	if (file == NULL)
-	{
-		fprintf(stderr, "apnsim: --key takes TEAM:KEYID:FILE\n");
-		return false;
-	}
+		return complain("--key takes TEAM:KEYID:FILE");
 	if (options->n_keys == MAX_KEYS)
-	{
-		fprintf(stderr, "apnsim: more than %d keys\n", MAX_KEYS);
-		return false;
-	}
+		return complain("more than %d keys", MAX_KEYS);
 	*key_id++ = '\0';
 	*file++ = '\0';
 	key->team = text;
@@ -127,19 +113,16 @@ parse_environment(struct options *options, const char *text)
 	options->development = strcmp(text, "development") == 0;
 	if (options->development || strcmp(text, "production") == 0)
 		return true;
-	fprintf(stderr, "apnsim: --environment is production or development\n");
-	return false;
+	return complain("--environment is production or development");
 }
 
 /* Appends to a list of names. */
 static bool
-add_name(const char *option, const char **list, int *n, int limit, const char *text)
+add_name(const char *option, const char **list, int *n, int limit,
+		 const char *text)
 {
 	if (*n == limit)
-	{
-		fprintf(stderr, "apnsim: more than %d of --%s\n", limit, option);
-		return false;
-	}
+		return complain("more than %d of --%s", limit, option);
 	list[(*n)++] = text;
 	return true;
 }
@@ -210,14 +193,8 @@ options_parse(struct options *options, int argc, char **argv)
 			return false;
 	}
 	if (optind < argc)
-	{
-		fprintf(stderr, "apnsim: unexpected argument \"%s\"\n", argv[optind]);
-		return false;
-	}
+		return complain("unexpected argument \"%s\"", argv[optind]);
 	if (options->dir == NULL)
-	{
-		fprintf(stderr, "apnsim: --dir is missing\n");
-		return false;
-	}
+		return complain("--dir is missing");
 	return true;
 }

@@ -34,7 +34,7 @@ struct options
 	bool		trust_any_key;
 	const char *topics[MAX_TOPICS];
 	int			n_topics;		/* 0: every topic is allowed */
-	const char *names[MAX_NAMES];	/* more names of the server's certificate */
+	const char *names[MAX_NAMES];	/* more names of the server */
 	int			n_names;
 	const char *client_ca;
 	bool		development;

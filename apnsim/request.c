@@ -110,7 +110,8 @@ store_text(struct request *request, struct text text)
 }
 
 void
-request_add_header(struct request *request, struct text name, struct text value)
+request_add_header(struct request *request, struct text name,
+				   struct text value)
 {
 	struct text stored;
 	int			i;

@@ -23,6 +23,7 @@
 #include "answer.h"
 #include "certs.h"
 #include "clock.h"
+#include "complain.h"
 #include "connection.h"
 #include "control.h"
 #include "jwt.h"
@@ -116,7 +117,8 @@ server_has_room(struct server *server)
 static void
 control_ready(struct server *server, struct watch *watch, uint32_t events)
 {
-	int			fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int			fd = accept4(watch->fd, NULL, NULL,
+							 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void) events;
 	if (fd >= 0)
@@ -166,7 +168,8 @@ open_signals(struct server *server)
 	sigaddset(&signals, SIGINT);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	server->signals.fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return server->signals.fd >= 0 && server_watch(server, &server->signals, EPOLLIN);
+	return server->signals.fd >= 0 &&
+		server_watch(server, &server->signals, EPOLLIN);
 }
 
 /* As many connections as the system allows descriptors. */
@@ -179,7 +182,8 @@ raise_limits(struct server *server)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > SPARE_DESCRIPTORS)
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+		limit.rlim_cur > SPARE_DESCRIPTORS)
 		server->max_connections = (int) limit.rlim_cur - SPARE_DESCRIPTORS;
 }
 
@@ -193,22 +197,20 @@ open_sockets(struct server *server)
 	if (server->epoll < 0 || !open_signals(server) || !server_listen(server) ||
 		!open_port(&server->control, &server->control_port) ||
 		!server_watch(server, &server->control, EPOLLIN))
-	{
-		fprintf(stderr, "apnsim: could not open its ports: %s\n", strerror(errno));
-		return false;
-	}
+		return complain("could not open its ports: %m");
 	return true;
 }
 
 static bool
 open_log(struct server *server)
 {
+	const struct options *options = server->options;
 	char		path[PATH_SIZE];
 
-	if (server->options->no_log)
+	if (options->no_log)
 		return true;
-	snprintf(path, sizeof(path), "%s/requests.log", server->options->dir);
-	server->log = log_open(server->options->log != NULL ? server->options->log : path);
+	snprintf(path, sizeof(path), "%s/requests.log", options->dir);
+	server->log = log_open(options->log != NULL ? options->log : path);
 	return server->log != NULL;
 }
 
@@ -217,8 +219,7 @@ make_dir(const char *dir)
 {
 	if (mkdir(dir, 0755) == 0 || errno == EEXIST)
 		return true;
-	fprintf(stderr, "apnsim: could not make \"%s\": %s\n", dir, strerror(errno));
-	return false;
+	return complain("could not make \"%s\": %m", dir);
 }
 
 /* "port control_port pid", there from one moment to the next. */
@@ -234,12 +235,12 @@ write_ready(const struct server *server)
 	file = fopen(temporary, "w");
 	if (file != NULL)
 	{
-		fprintf(file, "%d %d %d\n", server->port, server->control_port, (int) getpid());
+		fprintf(file, "%d %d %d\n", server->port, server->control_port,
+				(int) getpid());
 		if (fclose(file) == 0 && rename(temporary, path) == 0)
 			return true;
 	}
-	fprintf(stderr, "apnsim: could not write \"%s\": %s\n", path, strerror(errno));
-	return false;
+	return complain("could not write \"%s\": %m", path);
 }
 
 static void
@@ -256,7 +257,8 @@ set_up(struct server *server)
 {
 	const struct options *options = server->options;
 
-	server->listener.fd = server->control.fd = server->signals.fd = server->epoll = -1;
+	server->listener.fd = server->control.fd = server->signals.fd = -1;
+	server->epoll = -1;
 	server->port = options->port;
 	server->control_port = options->control_port;
 	server_reset_play(server);
@@ -298,7 +300,8 @@ run_active(struct server *server)
 	struct connection *connection;
 
 	server->active = NULL;
-	for (connection = list; connection != NULL; connection = connection->next_active)
+	for (connection = list; connection != NULL;
+		 connection = connection->next_active)
 		connection_read(connection);
 	log_flush(server->log);
 	while ((connection = list) != NULL)

@@ -43,7 +43,8 @@ find_request(nghttp2_session *session, int32_t stream_id)
 }
 
 static int
-on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame,
+				 void *data)
 {
 	struct connection *connection = to_connection(data);
 	struct server *server = connection->server;
@@ -55,7 +56,7 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *dat
 	request = request_new(&server->pool, connection, frame->hd.stream_id);
 	if (request == NULL)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, request);
+	nghttp2_session_set_stream_user_data(session, request->stream_id, request);
 	return 0;
 }
 
@@ -149,17 +150,17 @@ on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error,
 static nghttp2_session_callbacks *
 make_callbacks(void)
 {
-	nghttp2_session_callbacks *callbacks;
+	nghttp2_session_callbacks *c;
 
-	if (nghttp2_session_callbacks_new(&callbacks) != 0)
+	if (nghttp2_session_callbacks_new(&c) != 0)
 		return NULL;
-	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
-	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
-	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-	return callbacks;
+	nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(c, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
+	nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+	return c;
 }
 
 static nghttp2_option *
@@ -170,18 +171,20 @@ make_options(void)
 	if (nghttp2_option_new(&option) != 0)
 		return NULL;
 	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_RATE);
+	nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST,
+											   RESET_RATE);
 	return option;
 }
 
 static nghttp2_settings_entry
 streams_setting(const struct connection *connection)
 {
-	nghttp2_settings_entry setting = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0};
+	nghttp2_settings_entry setting;
 	int			n = connection->server->play.max_streams;
 
 	if (connection->warming && n > 1)
 		n = 1;
+	setting.settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS;
 	setting.value = (uint32_t) n;
 	return setting;
 }
@@ -194,7 +197,8 @@ begin(struct connection *connection)
 	return nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE,
 								   &setting, 1) == 0 &&
 		nghttp2_session_set_local_window_size(connection->session,
-											  NGHTTP2_FLAG_NONE, 0, WINDOW) == 0;
+											  NGHTTP2_FLAG_NONE, 0,
+											  WINDOW) == 0;
 }
 
 bool
@@ -226,7 +230,8 @@ session_free(struct connection *connection)
 bool
 session_feed(struct connection *connection, const char *data, size_t length)
 {
-	return nghttp2_session_mem_recv(connection->session, (const uint8_t *) data,
+	return nghttp2_session_mem_recv(connection->session,
+									(const uint8_t *) data,
 									length) == (ssize_t) length;
 }
 
@@ -252,8 +257,8 @@ session_fill(struct connection *connection)
 }
 
 static ssize_t
-read_body(nghttp2_session *session, int32_t stream_id, uint8_t *to, size_t room,
-		  uint32_t *flags, nghttp2_data_source *source, void *data)
+read_body(nghttp2_session *session, int32_t stream_id, uint8_t *to,
+		  size_t room, uint32_t *flags, nghttp2_data_source *source, void *data)
 {
 	struct request *request = source->ptr;
 	uint64_t	n = answer_body(request, (char *) to, room);
@@ -281,18 +286,20 @@ make_header(const char *name, const char *value, uint8_t flags)
 
 /* The headers of the answer, at most five.  Returns how many. */
 static size_t
-make_headers(struct request *request, nghttp2_nv *headers, char *location, size_t size)
+make_headers(struct request *request, nghttp2_nv *headers, char *location,
+			 size_t size)
 {
+	/* Ids never come back: not worth a place in the table of headers. */
+	const uint8_t once = NGHTTP2_NV_FLAG_NO_INDEX;
 	struct server *server = request->connection->server;
 	size_t		n = 0;
 
-	snprintf(request->status_text, sizeof(request->status_text), "%d", request->status);
+	snprintf(request->status_text, sizeof(request->status_text), "%d",
+			 request->status);
 	headers[n++] = make_header(":status", request->status_text, 0);
-	/* Ids never come back: not worth a place in the table of headers. */
-	headers[n++] = make_header("apns-id", request->apns_id, NGHTTP2_NV_FLAG_NO_INDEX);
+	headers[n++] = make_header("apns-id", request->apns_id, once);
 	if (server->options->development)
-		headers[n++] = make_header("apns-unique-id", request->apns_id,
-								   NGHTTP2_NV_FLAG_NO_INDEX);
+		headers[n++] = make_header("apns-unique-id", request->apns_id, once);
 	if (request->reason != NULL)
 		headers[n++] = make_header("content-type", "application/json", 0);
 	if (fault_kind_of(request->fault) == FAULT_REDIRECT)
@@ -300,7 +307,8 @@ make_headers(struct request *request, nghttp2_nv *headers, char *location, size_
 		if (request->fault->location[0] != '\0')
 			snprintf(location, size, "%s", request->fault->location);
 		else
-			snprintf(location, size, "https://127.0.0.1:%d/redirected", server->port);
+			snprintf(location, size, "https://127.0.0.1:%d/redirected",
+					 server->port);
 		headers[n++] = make_header("location", location, 0);
 	}
 	return n;

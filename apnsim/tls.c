@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "complain.h"
 #include "options.h"
 #include "server.h"
 #include "tls.h"
@@ -76,13 +77,13 @@ tls_set_up(struct server *server)
 	SSL_CTX    *tls = SSL_CTX_new(TLS_server_method());
 	const char *client_ca = server->options->client_ca;
 
-	if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
+	if (tls == NULL ||
+		SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 ||
 		!load_certificate(tls, server->options->dir) ||
 		(client_ca != NULL && !ask_for_certificate(tls, client_ca)))
 	{
-		fprintf(stderr, "apnsim: could not set up TLS: ");
+		complain("could not set up TLS; OpenSSL says:");
 		ERR_print_errors_fp(stderr);
-		fputc('\n', stderr);
 		SSL_CTX_free(tls);
 		return false;
 	}

@@ -8,6 +8,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use ApnsimTest;
+use RawHttp2;
 
 my ($key, $public) = make_key('key');
 my ($other_key) = make_key('other');
@@ -227,6 +228,15 @@ subtest 'other headers' => sub {
 	is(ApnsimTest::said($answer), '400 DuplicateHeaders', 'none twice');
 	is(verdict_with('x-long' => 'x' x 9000),
 		'431 HeadersTooLarge', 'not 9,000 bytes of them');
+};
+
+subtest 'scheme' => sub {
+	open(my $pipe, '|-', 'openssl s_client -quiet -no_ign_eof -alpn h2 -connect '
+		  . "127.0.0.1:$apns->{port} >/dev/null 2>&1") or die;
+	RawHttp2->over($pipe)->send_request(1, token('a9'), $jwt);
+	wait_until(sub { $apns->last_request->{token} eq token('a9') });
+	is($apns->last_request->{reason}, 'BadScheme', 'it is https');
+	close $pipe;
 };
 
 subtest 'without --key' => sub {

@@ -26,13 +26,20 @@ use constant {
 # Connects and says hello.
 sub new
 {
-	my ($class, $port, $settings) = @_;
-	my $self = bless { seen => '', frames => [] }, $class;
-	$self->{socket} =
+	my ($class, $port) = @_;
+	my $socket =
 	  IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port)
 	  or croak "connect: $!";
+	return $class->over($socket);
+}
+
+# Says hello over what is connected already.
+sub over
+{
+	my ($class, $handle) = @_;
+	my $self = bless { socket => $handle, seen => '', frames => [] }, $class;
 	$self->send_bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-	$self->send_frame(SETTINGS, 0, 0, $settings // '');
+	$self->send_frame(SETTINGS, 0, 0, '');
 	return $self;
 }
 
