@@ -117,7 +117,9 @@ make_busy('renamed');
 goes_through('renamed', 'DROP EXTENSION imp_push CASCADE');
 is( $node->safe_psql(
 		'renamed',
-		q{SELECT count(*) FROM pg_namespace WHERE nspname = 'imp_push'}),
+		q{SELECT count(*) FROM pg_namespace AS n WHERE nspname = 'imp_push'
+		AND (EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) OR
+			 EXISTS (SELECT FROM pg_proc WHERE pronamespace = n.oid))}),
 	'0',
 	'DROP EXTENSION … CASCADE leaves nothing behind');
 $sim->control('clear');

@@ -41,11 +41,9 @@ sub check_mended
 	$sim->wait_for_accepted($number);
 	wait_settled($node);
 	arrived_once($sim, $number, "$fault, mended");
-	is( $node->safe_psql(
-			'postgres',
-			'SELECT circuit, circuit_reason, waiting
-			FROM imp_push.certificate_status'),
-		'closed||0',
+	ok( $node->poll_query_until(
+			'postgres', "SELECT circuit = 'closed' AND circuit_reason IS NULL
+				AND waiting = 0 FROM imp_push.certificate_status"),
 		"$fault, mended: certificate_status says so");
 	return;
 }
