@@ -101,8 +101,8 @@ message AS MATERIALIZED (
 person AS MATERIALIZED (
 	SELECT m.*,
 		p.display_style, p.language, p.template,
-		COALESCE(NULLIF(m.sender_name, ''), NULLIF(sp.nickname, ''), m.sender)
-			AS shown_sender,
+		imp_push.ext_shown(COALESCE(NULLIF(m.sender_name, ''),
+			NULLIF(sp.nickname, ''), m.sender)) AS shown_sender,
 		CASE
 			WHEN m.failed IS NOT NULL THEN m.failed
 			WHEN live.device_id IS NOT NULL THEN 7
@@ -145,7 +145,9 @@ person AS MATERIALIZED (
 				LEFT JOIN imp_push.dnd conversation
 					ON conversation.user_id = m.recipient
 						AND conversation.chat_type = m.chat_type
-						AND conversation.conversation_id = m.conversation_id
+						AND conversation.conversation_id =
+							CASE m.chat_type WHEN 'chat' THEN m.sender
+								ELSE m.conversation_id END
 				CROSS JOIN LATERAL imp_push.dnd_rule(at, app, conversation,
 					p.time_zone, s.default_time_zone) rule
 			WHERE m.failed IS NULL AND live.device_id IS NULL AND s.advanced_features
@@ -211,9 +213,10 @@ binding AS MATERIALIZED (
 					OR (t.device_id = m.device_id AND t.certificate = m.certificate))
 			OFFSET 0
 		) b ON true
-	-- 14: no row if another binding of the device has one
+	-- 14: no row if another binding of the device has one; 12 and 13 come first
 	WHERE NOT (COALESCE(b.push_type, '') = 'voip' AND NOT m.is_call
 		AND m.user_failed IS NULL AND m.device_id IS NULL
+		AND b.status NOT IN ('kicked', 'online')
 		AND EXISTS (
 			SELECT
 			FROM imp_push.device_token o

@@ -22,16 +22,18 @@ DECLARE
 	wrong text;
 BEGIN
 	wrong := CASE
-		WHEN recipient IS NULL OR recipient = '' THEN 'recipient'
-		WHEN sender IS NULL OR sender = '' THEN 'sender'
-		WHEN chat_type IS NULL OR chat_type NOT IN ('chat', 'groupchat', 'chatroom')
+		WHEN (octet_length(recipient) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'recipient'
+		WHEN (octet_length(sender) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'sender'
+		WHEN (chat_type IN ('chat', 'groupchat', 'chatroom')) IS NOT TRUE
 			THEN 'chat_type'
-		WHEN conversation_id IS NULL AND chat_type <> 'chat' THEN 'conversation_id'
-		WHEN type IS NULL OR type = '' THEN 'type'
-		WHEN jsonb_typeof(ext) IS DISTINCT FROM 'object' THEN 'ext'
-		WHEN jsonb_typeof(translations) IS DISTINCT FROM 'object' THEN 'translations'
-		WHEN msg_id IS NULL OR msg_id = '' THEN 'msg_id'
-		WHEN at IS NULL OR NOT isfinite(at) THEN 'at'
+		WHEN conversation_id IS NULL AND chat_type <> 'chat'
+			OR octet_length(conversation_id) NOT BETWEEN 1 AND 1024
+			THEN 'conversation_id'
+		WHEN (octet_length(type) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'type'
+		WHEN (jsonb_typeof(ext) = 'object') IS NOT TRUE THEN 'ext'
+		WHEN (jsonb_typeof(translations) = 'object') IS NOT TRUE THEN 'translations'
+		WHEN (octet_length(msg_id) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'msg_id'
+		WHEN (at > '-infinity' AND at < '294000-01-01 00:00+00') IS NOT TRUE THEN 'at'
 		END;
 	IF wrong IS NOT NULL THEN
 		RAISE invalid_parameter_value USING
