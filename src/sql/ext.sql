@@ -76,7 +76,7 @@ CREATE FUNCTION imp_push.collapse_id(key text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
 	WHEN pg_catalog.octet_length(key) <= 64
-		AND key !~ '[\x01-\x1f\x7f]' AND key = pg_catalog.btrim(key)
+		AND key !~ '[\u0001-\u001f\u007f-\u009f]' AND key = pg_catalog.btrim(key)
 		THEN key
 	ELSE pg_catalog.encode(
 		pg_catalog.sha256(pg_catalog.convert_to(key, 'UTF8')), 'hex') END;
@@ -98,10 +98,20 @@ RETURN CASE WHEN imp_push.ext_text(value)
 COMMENT ON FUNCTION imp_push.ext_interruption_level(jsonb) IS
 	'one of the four interruption levels of APNs, else NULL';
 
+-- 1e-16000 is one, too, and 16,000 digits long.
 CREATE FUNCTION imp_push.ext_relevance_score(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'
 		AND value BETWEEN '0'::jsonb AND '1'::jsonb
+		AND pg_catalog.octet_length(value #>> '{}') <= 64
 	THEN value END;
 COMMENT ON FUNCTION imp_push.ext_relevance_score(jsonb) IS
-	'a number from 0 to 1, else NULL';
+	'a number from 0 to 1 that is no longer than 64 digits, else NULL';
+
+-- Whoever sends 200 kB, and has them repeated by a template, makes nobody
+-- work for more than a payload can show.
+CREATE FUNCTION imp_push.ext_shown(said text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog."left"(said, 5121);
+COMMENT ON FUNCTION imp_push.ext_shown(text) IS
+	'the beginning of a text, one character longer than any payload';

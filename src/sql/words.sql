@@ -9,47 +9,48 @@ RETURN pg_catalog.replace(pg_catalog.lower(tag), '_', '-');
 COMMENT ON FUNCTION imp_push.language_key(text) IS
 	'a language tag as languages are compared: zh_Hans and zh-hans are the same';
 
--- All built-in texts as one value, {language: {key: text}}, so that a batch
+-- All built-in texts as one value, {key: {language: text}}, so that a batch
 -- reads the table once.
 CREATE FUNCTION imp_push.vocabulary() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (
-	SELECT COALESCE(pg_catalog.jsonb_object_agg(l.language, l.texts), '{}')
+	SELECT COALESCE(pg_catalog.jsonb_object_agg(k.key, k.texts), '{}')
 	FROM (
-		SELECT imp_push.language_key(b.language) AS language,
-			pg_catalog.jsonb_object_agg(b.key, b.value) AS texts
+		SELECT b.key, pg_catalog.jsonb_object_agg(
+			imp_push.language_key(b.language), b.value) AS texts
 		FROM imp_push.builtin_text b
-		GROUP BY imp_push.language_key(b.language)) l);
+		GROUP BY b.key) k);
 COMMENT ON FUNCTION imp_push.vocabulary() IS
-	'all built-in texts as {language: {key: text}}';
+	'all built-in texts as {key: {language: text}}';
 
 CREATE FUNCTION imp_push.by_language(texts jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
 	SELECT pg_catalog.jsonb_object_agg(imp_push.language_key(t.key), t.value)
-	FROM pg_catalog.jsonb_each(texts) t);
+	FROM pg_catalog.jsonb_each(texts) t
+	WHERE pg_catalog.jsonb_typeof(t.value) = 'string' AND t.value <> '""');
 COMMENT ON FUNCTION imp_push.by_language(jsonb) IS
-	'the object with its keys as language_key() has them';
+	'the texts of the object that are not empty, with its keys as language_key() has them';
 
--- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.
-CREATE FUNCTION imp_push.in_language(texts jsonb, language text) RETURNS jsonb
+-- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.  No tag that a phone gives
+-- has more than four parts.
+CREATE FUNCTION imp_push.in_language(texts jsonb, language text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN COALESCE(
-	texts -> language,
-	texts -> pg_catalog.regexp_replace(language, '-[^-]*$', ''),
-	texts -> pg_catalog.split_part(language, '-', 1));
+	texts ->> language,
+	texts ->> pg_catalog.regexp_replace(language, '-[^-]*$', ''),
+	texts ->> pg_catalog.regexp_replace(language, '-[^-]*-[^-]*$', ''),
+	texts ->> pg_catalog.split_part(language, '-', 1));
 COMMENT ON FUNCTION imp_push.in_language(jsonb, text) IS
-	'the entry for a language_key(), else for its shorter forms, else NULL';
+	'the text for a language_key(), else for its shorter forms, else NULL';
 
 CREATE FUNCTION imp_push.builtin_word(vocabulary jsonb, language text,
 									  fallback text, key text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN COALESCE(
-	vocabulary -> language ->> key,
-	vocabulary -> pg_catalog.regexp_replace(language, '-[^-]*$', '') ->> key,
-	vocabulary -> pg_catalog.split_part(language, '-', 1) ->> key,
-	imp_push.in_language(vocabulary, fallback) ->> key,
-	vocabulary -> 'en' ->> key);
+	imp_push.in_language(vocabulary -> key, language),
+	imp_push.in_language(vocabulary -> key, fallback),
+	vocabulary -> key ->> 'en');
 COMMENT ON FUNCTION imp_push.builtin_word(jsonb, text, text, text) IS
 	'a built-in text in the language, else in the fallback, else in English';
 
@@ -91,18 +92,34 @@ RETURN CASE piece
 COMMENT ON FUNCTION imp_push.fill_name(text, text, text, text) IS
 	'what stands for a piece of a template: the three built-in names, anything else as it is';
 
--- An argument that is not a string is as if missing: the empty string.
+-- An argument that is not a string is as if missing: the empty string.  What
+-- lies behind the first 5,120 bytes is not put in (ext_shown()).
+CREATE FUNCTION imp_push.template_argument(args jsonb, placeholder text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN pg_catalog.length(placeholder) < 8 THEN
+	imp_push.ext_shown(imp_push.ext_text(
+		args -> pg_catalog.btrim(placeholder, '{}')::int)) END;
+COMMENT ON FUNCTION imp_push.template_argument(jsonb, text) IS
+	'the argument for {0}, {1} …, NULL if there is none';
+
 CREATE FUNCTION imp_push.fill_argument(args jsonb, placeholder text,
 									   sender text, said text,
 									   dynamic_from text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN COALESCE((
-	SELECT pg_catalog.string_agg(
-		imp_push.fill_name(p.piece, sender, said, dynamic_from), '' ORDER BY p.place)
-	FROM imp_push.template_pieces(
-		CASE WHEN pg_catalog.length(placeholder) < 8 THEN
-			imp_push.ext_text(args -> pg_catalog.btrim(placeholder, '{}')::int)
-		END) p), '');
+	SELECT pg_catalog.string_agg(f.filled, '' ORDER BY f.place)
+	FROM (
+		SELECT n.filled, n.place,
+			pg_catalog.sum(pg_catalog.octet_length(n.filled)) OVER (ORDER BY n.place)
+				- pg_catalog.octet_length(n.filled) AS bytes_before
+		FROM (
+			SELECT imp_push.fill_name(p.piece, sender, said, dynamic_from) AS filled,
+				p.place
+			FROM imp_push.template_pieces(
+				imp_push.template_argument(args, placeholder)) p
+			OFFSET 0) n) f
+	WHERE f.bytes_before <= 5120), '');
 COMMENT ON FUNCTION imp_push.fill_argument(jsonb, text, text, text, text) IS
 	'the argument that {0}, {1} … stands for, with the three built-in names in it filled in';
 
@@ -110,35 +127,49 @@ CREATE FUNCTION imp_push.fill_template(pattern text, args jsonb, sender text,
 									   said text, dynamic_from text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN COALESCE((
-	SELECT pg_catalog.string_agg(
-		CASE WHEN p.piece ~ '^\{[0-9]+\}$' THEN
-			imp_push.fill_argument(args, p.piece, sender, said, dynamic_from)
-		ELSE
-			imp_push.fill_name(p.piece, sender, said, dynamic_from)
-		END, '' ORDER BY p.place)
-	FROM imp_push.template_pieces(pattern) p), '');
+	SELECT pg_catalog.string_agg(f.filled, '' ORDER BY f.place)
+	FROM (
+		SELECT n.filled, n.place,
+			pg_catalog.sum(pg_catalog.octet_length(n.filled)) OVER (ORDER BY n.place)
+				- pg_catalog.octet_length(n.filled) AS bytes_before
+		FROM (
+			SELECT CASE WHEN p.piece ~ '^\{[0-9]+\}$' THEN
+					imp_push.fill_argument(args, p.piece, sender, said, dynamic_from)
+				ELSE
+					imp_push.fill_name(p.piece, sender, said, dynamic_from)
+				END AS filled, p.place
+			FROM imp_push.template_pieces(pattern) p
+			OFFSET 0) n) f
+	WHERE f.bytes_before <= 5120), '');
 COMMENT ON FUNCTION imp_push.fill_template(text, jsonb, text, text, text) IS
 	'a template filled in, in one pass: what was put in is never expanded again';
 
 -- What a person who wrote the template or the arguments should hear of.
-CREATE FUNCTION imp_push.template_warnings(pattern text, args jsonb)
+CREATE FUNCTION imp_push.template_warnings(part text, pattern text, args jsonb)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
-	SELECT pg_catalog.array_remove(ARRAY[
-		CASE WHEN used.highest >= given.number THEN 'missing argument' END,
-		CASE WHEN used.highest < given.number - 1 THEN 'surplus argument' END,
-		CASE WHEN used.unknown THEN 'unknown name' END], NULL)
+	SELECT COALESCE(pg_catalog.array_agg(part || ': ' || w.warning
+		ORDER BY w.warning COLLATE pg_catalog."C"), '{}')
 	FROM (
-		SELECT COALESCE(pg_catalog.max(pg_catalog.btrim(p.piece, '{}')::numeric)
-					FILTER (WHERE p.piece ~ '^\{[0-9]+\}$'), -1) AS highest,
-			COALESCE(pg_catalog.bool_or(p.piece ~ '^\{\$\w+\}$'
-				AND p.piece NOT IN ('{$fromNickname}', '{$msg}', '{$dynamicFrom}')),
-				false) AS unknown
-		FROM imp_push.template_pieces(pattern) p) used,
-		(SELECT COALESCE(pg_catalog.jsonb_array_length(args), 0) AS number) given);
-COMMENT ON FUNCTION imp_push.template_warnings(text, jsonb) IS
-	'what does not fit together between a template and its arguments';
+		SELECT DISTINCT CASE
+			WHEN p.piece ~ '^\{[0-9]+\}$' THEN
+				CASE WHEN imp_push.template_argument(args, p.piece) IS NULL
+					THEN 'missing argument ' || pg_catalog."left"(p.piece, 10) END
+			WHEN p.piece ~ '^\{\$\w+\}$'
+				AND p.piece NOT IN ('{$fromNickname}', '{$msg}', '{$dynamicFrom}')
+				THEN 'unknown name ' || pg_catalog."left"(p.piece, 64)
+			END
+		FROM imp_push.template_pieces(pattern) p
+		UNION ALL
+		SELECT CASE WHEN pg_catalog.jsonb_array_length(args) - 1
+				> COALESCE(pg_catalog.max(pg_catalog.btrim(p.piece, '{}')::numeric), -1)
+			THEN 'surplus arguments' END
+		FROM imp_push.template_pieces(pattern) p
+		WHERE p.piece ~ '^\{[0-9]+\}$') w(warning)
+	WHERE w.warning IS NOT NULL);
+COMMENT ON FUNCTION imp_push.template_warnings(text, text, jsonb) IS
+	'what does not fit together between the title or the content of a template and its arguments';
 
 -- Title and body for one recipient.
 CREATE FUNCTION imp_push.words(
@@ -178,21 +209,28 @@ BEGIN ATOMIC
 			'display style ' || display_style),
 		absent.warnings
 			|| CASE WHEN chosen.name IS NOT NULL THEN
-				imp_push.template_warnings(chosen.title, chosen.title_args)
-				|| imp_push.template_warnings(chosen.content, chosen.content_args)
-			ELSE '{}' END
+					imp_push.template_warnings('title', chosen.title, chosen.title_args)
+					|| imp_push.template_warnings('content', chosen.content,
+						chosen.content_args)
+				WHEN made.name IS NOT NULL THEN
+					CASE WHEN given.title IS NULL THEN
+						imp_push.template_warnings('title', made.title, '[]') END
+					|| CASE WHEN given.content IS NULL THEN
+						imp_push.template_warnings('content', made.content, '[]') END
+				ELSE '{}' END
 	FROM (
 			-- {text}: the translation, else the body, else a word for the type
-			SELECT COALESCE(
+			SELECT imp_push.ext_shown(COALESCE(
 				CASE WHEN translations <> '{}' THEN
-					imp_push.ext_text(imp_push.in_language(
-						imp_push.by_language(translations), words.language)) END,
+					imp_push.in_language(
+						imp_push.by_language(translations), words.language) END,
 				NULLIF(words.body, ''),
-				imp_push.builtin_word(
-					vocabulary, words.language, default_language, words.type),
+				CASE WHEN words.type NOT IN ('title', 'body', 'summary') THEN
+					imp_push.builtin_word(
+						vocabulary, words.language, default_language, words.type) END,
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, 'custom'),
-				'') AS said,
+				'')) AS said,
 				imp_push.ext_object(templates -> 'directed_template') AS directed
 			OFFSET 0
 		) here
@@ -214,7 +252,8 @@ BEGIN ATOMIC
 		) wanted
 		-- the highest level whose template exists
 		LEFT JOIN LATERAL (
-			SELECT t.name, t.title, t.content, l.text_from, l.title_args, l.content_args
+			SELECT t.name, t.title, t.content, l.level, l.text_from || t.name AS text_from,
+				l.title_args, l.content_args
 			FROM (VALUES
 				(1, wanted.directed, 'directed template ',
 					imp_push.ext_array(here.directed -> 'title_args'),
@@ -232,11 +271,14 @@ BEGIN ATOMIC
 			LIMIT 1
 		) chosen ON true
 		LEFT JOIN LATERAL (
-			SELECT pg_catalog.array_agg('no template ' || n.name) AS warnings
-			FROM (VALUES (wanted.directed), (wanted.outer_one), (wanted.own)) n(name)
+			-- those that were asked for in vain before that
+			SELECT pg_catalog.array_agg('no template ' || pg_catalog."left"(n.name, 64)
+				ORDER BY n.level) AS warnings
+			FROM (VALUES (1, wanted.directed), (2, wanted.outer_one), (3, wanted.own))
+				n(level, name)
 			WHERE n.name IS NOT NULL
+				AND n.level < COALESCE(chosen.level, 4)
 				AND COALESCE(wanted.directed, wanted.outer_one, wanted.own) IS NOT NULL
-				AND NOT EXISTS (SELECT FROM imp_push.template t WHERE t.name = n.name)
 		) absent ON true
 		LEFT JOIN LATERAL (
 			SELECT t.name, t.title, t.content
@@ -247,10 +289,12 @@ BEGIN ATOMIC
 		) made ON true
 		LEFT JOIN LATERAL (
 			SELECT COALESCE(
-				(SELECT r.remark
+				(SELECT NULLIF(r.remark, '')
 				 FROM imp_push.contact_remark r
 				 WHERE r.user_id = words.recipient AND r.contact_id = words.sender),
-				CASE WHEN is_group THEN imp_push.ext_text(push -> 'group_user_nickname') END,
+				CASE WHEN is_group THEN
+					NULLIF(imp_push.ext_shown(
+						imp_push.ext_text(push -> 'group_user_nickname')), '') END,
 				sender_name) AS name
 			WHERE COALESCE(chosen.name, made.name) IS NOT NULL
 		) dynamic_from ON true;
