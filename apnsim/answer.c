@@ -230,20 +230,21 @@ answer_now(struct request *request)
 	send_answer(request);
 }
 
+/* GOAWAY may still be queued, but what it says holds already. */
+static bool
+is_beyond_goaway(const struct request *request)
+{
+	return request->connection->went_away &&
+		request->stream_id > request->connection->goaway_last;
+}
+
 void
 answer_headers(struct request *request)
 {
 	struct server *server = request->connection->server;
 
-	/* GOAWAY may still be queued, but what it says holds already. */
-	if (request->connection->went_away &&
-		request->stream_id > request->connection->goaway_last)
-	{
-		request->state = REQUEST_DONE;
-		return;
-	}
 	request_find_token(request);
-	if (server->faults.first == NULL)
+	if (server->faults.first == NULL || is_beyond_goaway(request))
 		return;
 	request->fault = fault_match(&server->faults, request->token,
 								 request->known[APNS_TOPIC], clock_wait_ms());
@@ -256,7 +257,7 @@ void
 answer_complete(struct request *request)
 {
 	request->complete = true;
-	if (request->state == REQUEST_READING)
+	if (request->state == REQUEST_READING && !is_beyond_goaway(request))
 		answer_now(request);
 }
 

@@ -47,13 +47,12 @@ connection_ready(struct server *server, struct watch *watch, uint32_t events)
 	struct connection *connection = (struct connection *) watch;
 
 	(void) server;
-	if (events & (EPOLLERR | EPOLLHUP))
+	/* One that is gone may have left requests: reading finds the end. */
+	if (connection->frozen && (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)))
 		connection->doomed = true;
-	if (connection->frozen && (events & EPOLLRDHUP))
-		connection->doomed = true;
-	if (events & (EPOLLIN | EPOLLRDHUP))
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
 		connection->readable = true;
-	if (events & EPOLLOUT)
+	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
 		connection->blocked = false;
 	connection_activate(connection);
 }

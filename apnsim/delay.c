@@ -63,7 +63,7 @@ delay_add(struct delays *delays, struct request *request)
 	{
 		int			size = delays->size == 0 ? 256 : delays->size * 2;
 		struct request **heap = realloc(delays->heap,
-										(size_t) size * sizeof(*heap));
+										(size_t) size * sizeof(struct request *));
 
 		if (heap == NULL)
 			return false;

@@ -240,22 +240,25 @@ fault_release(struct fault *fault)
 		free(fault);
 }
 
-/* Takes the rule at this place out of the list. */
-static void
-fault_drop(struct faults *faults, struct fault **place)
+/*
+ * Takes the rule at this place out of the list.  The list's reference is the
+ * caller's now.
+ */
+static struct fault *
+fault_take(struct faults *faults, struct fault **place)
 {
 	struct fault *fault = *place;
 
 	*place = fault->next;
 	faults->n--;
-	fault_release(fault);
+	return fault;
 }
 
 void
 fault_clear(struct faults *faults)
 {
 	while (faults->first != NULL)
-		fault_drop(faults, &faults->first);
+		fault_release(fault_take(faults, &faults->first));
 }
 
 /* Tokens are hex in either case; the prefix is stored in lower case. */
@@ -284,15 +287,15 @@ fault_match(struct faults *faults, struct text token, struct text topic,
 	{
 		if (fault->until_ms != 0 && now_ms >= fault->until_ms)
 		{
-			fault_drop(faults, place);
+			fault_release(fault_take(faults, place));
 			continue;
 		}
 		if (fault_is_for(fault, token, topic) &&
 			++fault->seen % fault->every == 0)
 		{
-			fault->references++;
 			if (++fault->fired == fault->count)
-				fault_drop(faults, place);
+				return fault_take(faults, place);
+			fault->references++;
 			return fault;
 		}
 		place = &fault->next;

@@ -37,8 +37,8 @@ struct log
 	char		buffer[BUFFER];
 };
 
-/* 1: goes into a JSON string as it is. */
-static char plain[256];
+/* These go into a JSON string as they are. */
+static bool plain[256];
 
 static void
 prepare_plain(void)

@@ -36,6 +36,7 @@ enum
 {
 	EVENTS = 128,
 	BACKLOG = 1024,
+	MAX_DESCRIPTORS = 10240,
 	SPARE_DESCRIPTORS = 32,		/* for the log, control clients and so on */
 	SWEEP_MS = 1000,
 	PATH_SIZE = 4096
@@ -181,7 +182,9 @@ raise_limits(struct server *server)
 	server->max_connections = 512;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
-	limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_cur > MAX_DESCRIPTORS)
+		limit.rlim_cur = MAX_DESCRIPTORS;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 &&
 		limit.rlim_cur > SPARE_DESCRIPTORS)
 		server->max_connections = (int) limit.rlim_cur - SPARE_DESCRIPTORS;

@@ -16,9 +16,11 @@ use IO::Socket::INET;
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64url);
 use POSIX ();
+use Test::More ();
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(run_command wait_until make_key jwt token);
+our @EXPORT =
+  qw(run_command wait_until make_key jwt token memory is_below);
 
 use constant DEADLINE => 30;
 
@@ -98,6 +100,27 @@ sub jwt
 	  run_command('openssl', 'dgst', '-sha256', '-sign', $p{key}, $file);
 	return $signed . '.'
 	  . encode_base64url($p{signature} // raw_signature($der));
+}
+
+# A figure of the simulator's memory, in kilobytes, as the kernel calls it.
+sub memory
+{
+	my ($self, $what) = @_;
+	open(my $f, '<', "/proc/$self->{pid}/status") or croak "no process: $!";
+	return join('', <$f>) =~ /^$what:\s+(\d+) kB/m ? $1 : undef;
+}
+
+# Is it below the limit?  With APNSIM the program may be one that runs inside
+# a sanitizer or valgrind, whose memory says nothing.
+sub is_below
+{
+	my ($kilobytes, $limit, $name) = @_;
+  SKIP:
+	{
+		Test::More::skip($name, 1) if $ENV{APNSIM};
+		Test::More::cmp_ok($kilobytes, '<', $limit, "$name ($kilobytes kB)");
+	}
+	return;
 }
 
 my $started = 0;
