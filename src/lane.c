@@ -33,9 +33,6 @@
 #include "guc.h"
 #include "lane.h"
 
-/* What a lane may carry after its first answer; then one more an answer. */
-#define LANE_FIRST_WINDOW 64
-
 /* A reached stream limit is tried again after this time (microseconds). */
 #define LIMIT_HOLD (100 * 1000)
 
@@ -611,8 +608,12 @@ lane_next_tick(const Lane *lane)
 
 /* ---------- the window ---------- */
 
+/*
+ * After its first answer a lane may carry first_window, then one more with
+ * each answer that finds the window full.
+ */
 void
-lane_answered(Lane *lane, bool accepted)
+lane_answered(Lane *lane, bool accepted, int first_window)
 {
 	int64		clock = lane_clock();
 
@@ -624,7 +625,7 @@ lane_answered(Lane *lane, bool accepted)
 	if (lane->state == LANE_COLD)
 	{
 		lane->state = LANE_WARM;
-		lane->window = LANE_FIRST_WINDOW;
+		lane->window = first_window;
 	}
 	else if (accepted && lane->in_flight + 1 >= lane->window &&
 			 clock >= lane->grow_at)
@@ -632,9 +633,9 @@ lane_answered(Lane *lane, bool accepted)
 }
 
 void
-lane_slow_down(Lane *lane)
+lane_slow_down(Lane *lane, int window)
 {
-	lane->window = Min(lane->window, LANE_FIRST_WINDOW);
+	lane->window = Min(lane->window, window);
 }
 
 void

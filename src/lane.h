@@ -111,11 +111,11 @@ extern int64 lane_next_tick(const Lane *lane);	/* -1: never */
 /* A request that has ended, taken out of the lane, or NULL. */
 extern Request *lane_finished(Lane *lane);
 
-/* Back to the window of a lane that has just become warm. */
-extern void lane_slow_down(Lane *lane);
+/* No larger window than this, for a start. */
+extern void lane_slow_down(Lane *lane, int window);
 
 /* The window: what the owner has learned from a request that ended. */
-extern void lane_answered(Lane *lane, bool accepted);
+extern void lane_answered(Lane *lane, bool accepted, int first_window);
 extern void lane_refused(Lane *lane);	/* the peer took no more streams */
 extern bool lane_has_room(const Lane *lane);
 

@@ -33,6 +33,13 @@
 #define CONNECT_RATE 10
 #define CONNECT_ANSWERS 16
 
+/* Connections that only finish what they carry; the oldest has to go. */
+#define DRAINING_MOST 16
+
+/* A lane's window after its first answer; a smaller one grows by one in … */
+#define FIRST_WINDOW 64
+#define WINDOW_ANSWERS 16
+
 /* A provider token is refused at 60 minutes; see certificate_authorize(). */
 #define TOKEN_UNUSABLE (INT64CONST(58) * 60 * 1000000)
 
@@ -49,6 +56,7 @@ sender_create(const char *name)
 	dlist_init(&sender->lanes);
 	guard_init(&sender->guard);
 	sender->connect_credit = CONNECT_BURST;
+	sender->first_window = FIRST_WINDOW;
 	sender->credit_at = lane_clock();
 	return sender;
 }
@@ -168,7 +176,8 @@ sender_circuit_closed(Sender *sender)
 	/* Not everything at once to a server that has just come back. */
 	sender->guard.refuses = false;
 	dlist_foreach(iter, &sender->lanes)
-		lane_slow_down(dlist_container(Lane, node, iter.cur));
+		lane_slow_down(dlist_container(Lane, node, iter.cur),
+					   (int) sender->first_window);
 	ereport(LOG,
 			(errmsg("certificate \"%s\" works again", sender->name)));
 }
@@ -231,6 +240,19 @@ sender_heard(Sender *sender)
 {
 	sender->connect_credit = Min(sender->connect_credit +
 								 1.0 / CONNECT_ANSWERS, CONNECT_BURST);
+	sender->first_window = Min(sender->first_window + 1.0 / WINDOW_ANSWERS,
+							   FIRST_WINDOW);
+}
+
+/*
+ * What was under way on a lost connection may go out twice, so where
+ * connections do not live long, less is put at stake.
+ */
+void
+sender_lost(Sender *sender, const Lane *lane)
+{
+	sender->first_window = Max(Min(sender->first_window,
+								   lane->answers) / 2, 1);
 }
 
 static bool
@@ -282,6 +304,30 @@ choose_lane(Sender *sender, int64 clock)
 	if (lane != NULL)
 		dlist_push_tail(&sender->lanes, &lane->node);
 	return lane;
+}
+
+/* Too many connections that wait for their last answers: that is enough. */
+static void
+limit_draining(Sender *sender, TimestampTz now)
+{
+	Lane	   *oldest = NULL;
+	int			draining = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (lane->state != LANE_DRAINING || lane->in_flight == 0)
+			continue;
+		if (oldest == NULL)
+			oldest = lane;
+		draining++;
+	}
+	if (draining <= DRAINING_MOST)
+		return;
+	lane_condemn(oldest);
+	verdict_collect(sender, oldest, now);
 }
 
 /* ---------- sending ---------- */
@@ -420,6 +466,30 @@ silent_since(Sender *sender, bool *established)
 	return oldest == 0 ? 0 : Max(oldest, heard);
 }
 
+/* A first request that gets no answer is tried on another connection. */
+static bool
+try_another(Sender *sender, TimestampTz now)
+{
+	bool		tried = false;
+	dlist_iter	iter;
+
+	if (sender->cold_failures + 1 >= COLD_FAILURES)
+		return false;
+	dlist_foreach(iter, &sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (lane->in_flight == 0)
+			continue;
+		if (lane->answers > 0 || !lane->established)
+			return false;
+		lane_condemn(lane);
+		verdict_collect(sender, lane, now);
+		tried = true;
+	}
+	return tried;
+}
+
 /*
  * A host that does not answer must not keep others' room: what waits for it
  * goes back, and its connections get nothing new.  Deadlines then end what is
@@ -435,6 +505,8 @@ check_silence(Sender *sender, TimestampTz now, int64 clock)
 		return;
 	if (clock - since > patience(sender, STALL_TIME))
 	{
+		if (try_another(sender, now))
+			return;
 		sender_drain(sender);
 		sender_open_circuit(sender, CIRCUIT_CONNECTION,
 							established ? "no_answer" : "connect_timeout",
@@ -474,6 +546,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 		verdict_collect(sender, lane, now);
 	}
 	check_silence(sender, now, clock);
+	limit_draining(sender, now);
 	sender_pump(sender, now);
 }
 

@@ -36,6 +36,9 @@ typedef struct Sender
 	double		connect_credit;
 	int64		credit_at;
 
+	int			cold_failures;	/* in a row: requests without an answer on
+								 * connections that never brought one */
+	double		first_window;	/* of a lane after its first answer */
 	int64		latency;		/* of answers, smoothed (microseconds) */
 	uint64		resent;
 } Sender;
@@ -80,8 +83,12 @@ extern void sender_flush(Sender *sender, const char *reason, bool probes_too,
 /* Queues a push; in front if it has waited before. */
 extern void sender_queue(Sender *sender, Push *push, bool in_front);
 
-/* An answer came over one of its connections. */
+/* So many cold failures: there is nobody. */
+#define COLD_FAILURES 3
+
+/* An answer came over one of its connections; one of them was lost. */
 extern void sender_heard(Sender *sender);
+extern void sender_lost(Sender *sender, const Lane *lane);
 
 /* Opens the circuit; what waits comes back uncharged. */
 extern void sender_open_circuit(Sender *sender, CircuitKind kind,

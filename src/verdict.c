@@ -201,8 +201,10 @@ note_answer(Case *c)
 {
 	Sender	   *sender = c->sender;
 
-	lane_answered(c->lane, c->request->status == 200);
+	lane_answered(c->lane, c->request->status == 200,
+				  (int) sender->first_window);
 	sender_heard(sender);
+	sender->cold_failures = 0;
 	note_latency(c);
 	c->push->apns_status = c->request->status;
 	c->push->answered_at = c->now;
@@ -335,7 +337,10 @@ settle_not_sent(Case *c)
 		return;
 	}
 	open_circuit(c, c->answer.class == ANSWER_NOT_AGREED ?
-				 CIRCUIT_AGREEMENT : CIRCUIT_CONNECTION, error_detail(c));
+				 CIRCUIT_AGREEMENT : CIRCUIT_CONNECTION,
+				 c->request->wrong_protocol ?
+				 "the server does not agree to speak HTTP/2 (ALPN h2)" :
+				 error_detail(c));
 	give_free(c);
 }
 
@@ -377,6 +382,8 @@ settle_not_processed(Case *c)
 static void
 settle_uncertain(Case *c)
 {
+	bool		silent;
+
 	/* TLS 1.3 tells a client that it is not welcome after the handshake. */
 	if (c->lane->answers == 0 && strstr(c->request->error, "alert") != NULL)
 	{
@@ -386,17 +393,20 @@ settle_uncertain(Case *c)
 		return;
 	}
 
+	/* A connection that never brought an answer: is there anybody? */
+	silent = c->lane->answers == 0 &&
+		++c->sender->cold_failures >= COLD_FAILURES;
 	if (c->request->code != CURLE_HTTP2_STREAM &&
-			 c->request->code != CURLE_OPERATION_TIMEDOUT)
+		c->request->code != CURLE_OPERATION_TIMEDOUT)
 	{
+		if (c->lane->state != LANE_DRAINING)
+			sender_lost(c->sender, c->lane);
 		c->lane->state = LANE_DRAINING;
-		if (c->lane->answers > 0 && send_again(c, RESENDS_UNCERTAIN))
+		if (!silent && send_again(c, RESENDS_UNCERTAIN))
 			return;
 	}
 	give_retry(c);
-
-	/* A connection that never brought an answer: is there anybody? */
-	if (c->lane->answers == 0 && !has_other_lane(c))
+	if (silent && !has_other_lane(c))
 		open_circuit(c, CIRCUIT_CONNECTION, error_detail(c));
 }
 
