@@ -12,20 +12,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/array.h"
+#include "utils/resowner.h"
 
 #include "lock.h"
 
 /* "IP"; 1 and 2 are SQL's */
 #define IMP_LOCK_NAMESPACE	0x4950
-
-#define TOKEN_SLOTS			256
-
-PG_FUNCTION_INFO_V1(imp_push_lock_slots);
 
 static LOCKTAG
 lock_tag(ImpLockClass class, uint32 key)
@@ -37,12 +31,32 @@ lock_tag(ImpLockClass class, uint32 key)
 	return tag;
 }
 
+/*
+ * A lock belongs to the resource owner under which it was taken, and only
+ * there can it be let go before the transaction ends.  A statement's owner
+ * ends with the statement, so both sides name the transaction's.
+ */
 void
 imp_lock(ImpLockClass class, uint32 key)
 {
 	LOCKTAG		tag = lock_tag(class, key);
+	ResourceOwner owner = CurrentResourceOwner;
 
+	/* An error on the way aborts, which sets the current owner by itself. */
+	CurrentResourceOwner = TopTransactionResourceOwner;
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	CurrentResourceOwner = owner;
+}
+
+void
+imp_unlock(ImpLockClass class, uint32 key)
+{
+	LOCKTAG		tag = lock_tag(class, key);
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
 }
 
 bool
@@ -60,53 +74,4 @@ imp_lock_session_release(ImpLockClass class, uint32 key)
 	LOCKTAG		tag = lock_tag(class, key);
 
 	(void) LockRelease(&tag, ExclusiveLock, true);
-}
-
-static int
-compare_slots(const void *a, const void *b)
-{
-	int32		x = *(const int32 *) a;
-	int32		y = *(const int32 *) b;
-
-	return (x > y) - (x < y);
-}
-
-/*
- * imp_push.lock_slots(VARIADIC slots integer[])
- *
- * Takes hash slots of tokens until the end of the transaction, the lower ones
- * first, so that two writers of one row each never wait for each other.
- */
-Datum
-imp_push_lock_slots(PG_FUNCTION_ARGS)
-{
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	int32		slots[TOKEN_SLOTS];
-	int			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	int			i;
-
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("a hash slot must not be null")));
-	if (count > TOKEN_SLOTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there are only %d hash slots", TOKEN_SLOTS)));
-
-	memcpy(slots, ARR_DATA_PTR(array), count * sizeof(int32));
-	for (i = 0; i < count; i++)
-	{
-		if (slots[i] < 0 || slots[i] >= TOKEN_SLOTS)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("hash slot %d is not between 0 and %d",
-							slots[i], TOKEN_SLOTS - 1)));
-	}
-
-	qsort(slots, count, sizeof(int32), compare_slots);
-	for (i = 0; i < count; i++)
-		imp_lock(IMP_LOCK_TOKEN_SLOT, (uint32) slots[i]);
-
-	PG_RETURN_VOID();
 }

@@ -14,11 +14,15 @@
 typedef enum ImpLockClass
 {
 	IMP_LOCK_WORKER = 1,		/* key: worker number; held for a session */
-	IMP_LOCK_TOKEN_SLOT = 2		/* key: hash slot 0..255; for a transaction */
+	IMP_LOCK_TOKEN = 2			/* key: hash of a token or of a device */
 }			ImpLockClass;
 
-/* Until the end of the transaction; waits. */
+/*
+ * Until the end of the transaction, or imp_unlock(); waits.  In whatever
+ * subtransaction or statement: both belong to the whole transaction.
+ */
 extern void imp_lock(ImpLockClass class, uint32 key);
+extern void imp_unlock(ImpLockClass class, uint32 key);
 
 /* Until the session ends or lets go; false at once if somebody has it. */
 extern bool imp_lock_session_try(ImpLockClass class, uint32 key);

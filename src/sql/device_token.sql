@@ -21,21 +21,26 @@
  * ON CONFLICT says, since with the other holder gone nothing is in its way.
  * What makes that "will" hold with two writers at once:
  *
- * - writers of the same token, or of the same device, wait for each other
- *   (hash slots), and each statement in the trigger sees what the one before
- *   has committed;
- * - who deletes a binding takes no slot, so the row with the own key is
+ * - writers of the same token, or of the same device, wait for each other in
+ *   lock_binding(), and then each statement of the trigger sees what has been
+ *   committed;
+ * - who deletes a binding does not come there, so the row with the own key is
  *   locked, which waits for such a DELETE and keeps off the next.
  *
  * In REPEATABLE READ and above, where the trigger cannot see what was
- * committed since, such a meeting ends with a serialization failure or a
- * unique violation, as it does without us.
+ * committed since, such a meeting ends with a serialization failure.
+ *
+ * CERTIFICATES.  certificate is a foreign key by triggers of our own: a
+ * binding's certificate must be there, one in use cannot be deleted, and
+ * renaming one takes its bindings along.  A constraint would fail in a parallel
+ * restore, which knows nothing of the order among the data of an extension's
+ * tables and begins with the largest.
  */
 
-CREATE FUNCTION imp_push.lock_slots(VARIADIC slots integer[]) RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'imp_push_lock_slots';
-COMMENT ON FUNCTION imp_push.lock_slots(integer[]) IS
-'locks hash slots 0 to 255 until the end of the transaction, the lower ones first';
+CREATE FUNCTION imp_push.lock_binding(user_id text, device_id text, certificate text, token text) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'imp_push_lock_binding';
+COMMENT ON FUNCTION imp_push.lock_binding(text, text, text, text) IS
+'keeps off other writers of the same token or device until the row is written; whether there are rows with that token or of that device';
 
 CREATE FUNCTION imp_push.register_token() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'imp_push_register_token';
@@ -45,7 +50,7 @@ COMMENT ON FUNCTION imp_push.register_token() IS
 CREATE TABLE imp_push.device_token (
 	user_id text NOT NULL,
 	device_id text NOT NULL,
-	certificate text NOT NULL REFERENCES imp_push.certificate ON UPDATE CASCADE,
+	certificate text NOT NULL,
 	token text NOT NULL,
 	registered_at timestamptz NOT NULL,
 	disabled_at timestamptz,
@@ -89,6 +94,7 @@ CREATE FUNCTION imp_push.move_token() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
+	others boolean;
 	topic record;
 BEGIN
 	NEW.registered_at := coalesce(NEW.registered_at, clock_timestamp());
@@ -99,11 +105,9 @@ BEGIN
 		RETURN NEW;
 	END IF;
 
-	PERFORM imp_push.lock_slots(
-		hashtext(NEW.token) & 255,
-		(hashtextextended(NEW.device_id, hashtext(NEW.user_id)) & 255)::integer);
+	others := imp_push.lock_binding(NEW.user_id, NEW.device_id, NEW.certificate, NEW.token);
 
-	IF TG_OP = 'INSERT' THEN
+	IF others AND TG_OP = 'INSERT' THEN
 		PERFORM FROM imp_push.device_token
 			WHERE user_id = NEW.user_id AND device_id = NEW.device_id AND certificate = NEW.certificate
 			FOR UPDATE;
@@ -112,11 +116,18 @@ BEGIN
 		END IF;
 	END IF;
 
-	SELECT bundle_id, push_type INTO topic FROM imp_push.certificate WHERE name = NEW.certificate;
-	IF NOT FOUND THEN
+	-- the lock that a foreign key takes: until our end nobody deletes or renames it
+	SELECT bundle_id, push_type INTO topic FROM imp_push.certificate WHERE name = NEW.certificate FOR KEY SHARE;
+
+	-- Every dump begins by switching check_function_bodies off: its certificates may come later.
+	IF NOT FOUND AND current_setting('check_function_bodies')::boolean THEN
 		PERFORM imp_push.refuse_value('device_token', 'certificate', NEW.certificate, true,
 			format('There is no certificate of the name "%s".', NEW.certificate),
 			'Create it with imp_push.set_certificate().');
+	END IF;
+
+	IF NOT others THEN
+		RETURN NEW;
 	END IF;
 
 	-- the token's other holder
@@ -166,5 +177,49 @@ CREATE TRIGGER device_token_4_registered_at BEFORE INSERT OR UPDATE ON imp_push.
 	FOR EACH ROW WHEN ((NEW.registered_at < 'infinity') IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('registered_at', 'hidden',
 		'It must be a point in time, or -infinity if that is unknown.');
+
+/*
+ * The other side of the foreign key.  The row is locked when the trigger
+ * fires, and a writer of a binding has locked it too: so the trigger sees the
+ * bindings of all who came before.
+ */
+CREATE FUNCTION imp_push.certificate_in_use() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	in_use text;
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		SELECT certificate INTO in_use FROM imp_push.device_token WHERE certificate = OLD.name LIMIT 1;
+	ELSE
+		SELECT certificate INTO in_use FROM imp_push.device_token LIMIT 1;
+	END IF;
+	IF FOUND THEN
+		RAISE foreign_key_violation USING
+			MESSAGE = format('certificate "%s" is in use', in_use),
+			DETAIL = 'Bindings in imp_push.device_token refer to it.',
+			HINT = 'UPDATE imp_push.certificate SET enabled = false switches a certificate off.';
+	END IF;
+	RETURN OLD;
+END $$;
+COMMENT ON FUNCTION imp_push.certificate_in_use() IS
+'trigger: refuses to delete a certificate that has bindings';
+
+CREATE TRIGGER certificate_in_use BEFORE DELETE ON imp_push.certificate
+	FOR EACH ROW EXECUTE FUNCTION imp_push.certificate_in_use();
+CREATE TRIGGER certificate_in_use_truncate BEFORE TRUNCATE ON imp_push.certificate
+	FOR EACH STATEMENT EXECUTE FUNCTION imp_push.certificate_in_use();
+
+CREATE FUNCTION imp_push.certificate_renamed() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	UPDATE imp_push.device_token SET certificate = NEW.name WHERE certificate = OLD.name;
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION imp_push.certificate_renamed() IS
+'trigger: takes the bindings of a certificate along to its new name';
+
+CREATE TRIGGER certificate_renamed AFTER UPDATE OF name ON imp_push.certificate
+	FOR EACH ROW WHEN (NEW.name <> OLD.name)
+	EXECUTE FUNCTION imp_push.certificate_renamed();
 
 SELECT pg_catalog.pg_extension_config_dump('imp_push.device_token', '');

@@ -63,8 +63,8 @@ BEGIN
 		SELECT count(*) INTO choices FROM imp_push.user_profile WHERE template IS NOT NULL;
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = 'disabling the advanced features deletes all of their configuration',
-			DETAIL = format('That would be %s rows of imp_push.dnd, %s rows of imp_push.template'
-				' and the template that %s users have chosen.', dnd_rows, templates, choices),
+			DETAIL = format('Rows of imp_push.dnd: %s; rows of imp_push.template: %s; users with a chosen template: %s.',
+				dnd_rows, templates, choices),
 			HINT = 'Call imp_push.disable_advanced_features(confirm => true) if that is what you want.';
 	END IF;
 
