@@ -642,6 +642,7 @@ void
 lane_refused(Lane *lane)
 {
 	lane->refusals++;
+	lane->refused_at = lane_clock();
 	if (lane->in_flight == 0 || lane->refusals > 1)
 	{
 		lane->state = LANE_DRAINING;
@@ -649,7 +650,7 @@ lane_refused(Lane *lane)
 	}
 	lane->blocked = true;
 	lane->window = lane->in_flight;
-	lane->grow_at = lane_clock() + LIMIT_HOLD;
+	lane->grow_at = lane->refused_at + LIMIT_HOLD;
 }
 
 bool

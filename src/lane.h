@@ -67,6 +67,7 @@ typedef struct Lane
 	int			window;			/* requests that it may carry now */
 	bool		blocked;		/* the peer takes no more until it answers */
 	int			refusals;		/* starts refused since one succeeded */
+	int64		refused_at;		/* the last of them */
 	int64		grow_at;		/* no larger window before */
 
 	/* Trust */

@@ -24,6 +24,9 @@
 #define SLOW_TIME (INT64CONST(1) * 1000000)
 #define STALL_TIME (INT64CONST(5) * 1000000)
 
+/* A connection that takes no more, and gives no answer either */
+#define STUCK_TIME (INT64CONST(200) * 1000)
+
 /*
  * Opening many connections is treated as an attack, so there is leave for so
  * many at once, and then so many a second; but so many answers over one pay
@@ -269,6 +272,21 @@ take_connect_credit(Sender *sender, int64 clock)
 }
 
 /*
+ * When a lane is stuck: it has been refused a stream, perhaps because the
+ * peer is about to close it, and waits for the answers that would tell.  -1:
+ * it is not.
+ */
+static int64
+stuck_at(const Sender *sender, const Lane *lane)
+{
+	if (lane->state == LANE_DRAINING || lane->refusals == 0 ||
+		lane_has_room(lane))
+		return -1;
+	return Max(lane->refused_at, lane->heard_at) +
+		Max(STUCK_TIME, 4 * sender->latency);
+}
+
+/*
  * A lane with room: the one that carries least, or a new one.  NULL: there is
  * none, and an answer or the clock has to come first.
  */
@@ -278,12 +296,16 @@ choose_lane(Sender *sender, int64 clock)
 	Lane	   *best = NULL;
 	Lane	   *lane;
 	int			alive = 0;
+	int64		stuck;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &sender->lanes)
 	{
 		lane = dlist_container(Lane, node, iter.cur);
 		if (lane->in_flight == 0 && clock - lane->used_at > IDLE_AGE)
+			lane->state = LANE_DRAINING;
+		stuck = stuck_at(sender, lane);
+		if (stuck >= 0 && stuck <= clock)
 			lane->state = LANE_DRAINING;
 		if (lane->state == LANE_DRAINING || lane->dead)
 			continue;
@@ -439,7 +461,7 @@ sender_pump(Sender *sender, TimestampTz now)
 
 /*
  * When the silence began: no answer to anything since.  0 if nothing is under
- * way.
+ * way, but for what is left on connections that take nothing new.
  */
 static int64
 silent_since(Sender *sender, bool *established)
@@ -455,7 +477,7 @@ silent_since(Sender *sender, bool *established)
 		Request    *request;
 
 		heard = Max(heard, lane->heard_at);
-		if (lane->in_flight == 0)
+		if (lane->in_flight == 0 || lane->state == LANE_DRAINING)
 			continue;
 		if (lane->established)
 			*established = true;
@@ -464,6 +486,15 @@ silent_since(Sender *sender, bool *established)
 			oldest = request->started_at;
 	}
 	return oldest == 0 ? 0 : Max(oldest, heard);
+}
+
+/* A new connection may take some time to bring its first answer. */
+static int64
+cold_patience(const Sender *sender)
+{
+	if (sender->latency == 0)
+		return STALL_TIME;
+	return Min(Max(20 * sender->latency, SLOW_TIME), STALL_TIME);
 }
 
 /* A first request that gets no answer is tried on another connection. */
@@ -479,7 +510,7 @@ try_another(Sender *sender, TimestampTz now)
 	{
 		Lane	   *lane = dlist_container(Lane, node, iter.cur);
 
-		if (lane->in_flight == 0)
+		if (lane->in_flight == 0 || lane->state == LANE_DRAINING)
 			continue;
 		if (lane->answers > 0 || !lane->established)
 			return false;
@@ -503,10 +534,10 @@ check_silence(Sender *sender, TimestampTz now, int64 clock)
 
 	if (since == 0 || sender->circuit.open)
 		return;
+	if (clock - since > cold_patience(sender) && try_another(sender, now))
+		return;
 	if (clock - since > patience(sender, STALL_TIME))
 	{
-		if (try_another(sender, now))
-			return;
 		sender_drain(sender);
 		sender_open_circuit(sender, CIRCUIT_CONNECTION,
 							established ? "no_answer" : "connect_timeout",
@@ -570,8 +601,13 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 	if (release != 0)
 		next = sooner(next, clock + Max(release - now, 0));
 	dlist_foreach(iter, &sender->lanes)
-		next = sooner(next,
-					  lane_next_tick(dlist_container(Lane, node, iter.cur)));
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		next = sooner(next, lane_next_tick(lane));
+		if (sender->queued > 0)
+			next = sooner(next, stuck_at(sender, lane));
+	}
 	since = silent_since(sender, &established);
 	if (since != 0 && !sender->circuit.open)
 		next = sooner(next, Max(since + patience(sender, SLOW_TIME),
