@@ -13,27 +13,35 @@ CREATE VIEW imp_push.delivery AS
 		NULL::timestamptz AS next_attempt_at, l.decided_at, l.finished_at
 	FROM imp_push.delivery_log l
 	WHERE NOT (
-		-- what turned out otherwise later is not shown: a cancelled push that
-		-- was on its way, a message that was planned again
+		-- what turned out otherwise is not shown: a message or push that was
+		-- cancelled while it was planned or on its way, or planned again
 		(l.status = 'cancelled'
 			OR (l.reason = 'online' AND l.device_id IS NULL)
 			OR l.reason = 'device_online')
-		AND EXISTS (
-			SELECT
-			FROM imp_push.delivery_log later
-			WHERE later.recipient = l.recipient
-				AND later.msg_id = l.msg_id
-				AND later.message_id = l.message_id
-				AND CASE WHEN l.device_id IS NULL THEN
-						later.device_id IS NOT NULL
-						OR later.finished_at > l.finished_at
-					ELSE
-						later.device_id = l.device_id
-						AND later.certificate = l.certificate
-						AND later.status <> 'cancelled'
-						AND (l.status = 'cancelled'
-							OR later.finished_at > l.finished_at)
-					END))
+		AND (EXISTS (
+				SELECT
+				FROM imp_push.delivery_log other
+				WHERE other.recipient = l.recipient
+					AND other.msg_id = l.msg_id
+					AND other.message_id = l.message_id
+					AND CASE WHEN l.device_id IS NULL THEN
+							other.device_id IS NOT NULL
+							OR (l.status = 'cancelled' AND other.status <> 'cancelled')
+							OR other.finished_at > l.finished_at
+						ELSE
+							other.device_id = l.device_id
+							AND other.certificate = l.certificate
+							AND other.status <> 'cancelled'
+							AND (l.status = 'cancelled'
+								OR other.finished_at > l.finished_at)
+						END)
+			OR (l.status <> 'cancelled' AND EXISTS (
+				SELECT
+				FROM imp_push.waiting w
+				WHERE w.message_id = l.message_id
+					AND (l.device_id IS NULL
+						OR (w.device_id = l.device_id
+							AND w.certificate = l.certificate))))))
 	UNION ALL
 	SELECT w.message_id, w.msg_id, w.recipient, w.device_id, w.certificate,
 		CASE WHEN w.attempts = 0 THEN 'pending' ELSE 'retrying' END,

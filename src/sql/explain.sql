@@ -16,6 +16,8 @@ DECLARE
 	message imp_push.offline_message;
 	last_id bigint;
 	settled boolean;
+	-- decide() does not say so each time
+	usual_text CONSTANT jsonb := '{"text_from": "display style"}';
 BEGIN
 	SELECT * INTO message
 	FROM imp_push.offline_message m
@@ -30,8 +32,8 @@ BEGIN
 	RETURN QUERY
 	SELECT d.device_id, d.certificate,
 		imp_push.check_number(d.reason),
-		-- a message that was deleted before it was planned met no check
-		NOT (d.status = 'cancelled' AND d.device_id IS NULL),
+		-- nor one that was deleted before it was planned, or could not be
+		NOT (d.status IN ('cancelled', 'failed') AND d.device_id IS NULL),
 		d.detail, d.status,
 		jsonb_strip_nulls(jsonb_build_object(
 			'status', d.status, 'reason', d.reason,
@@ -40,6 +42,7 @@ BEGIN
 			'decided_at', d.decided_at, 'finished_at', d.finished_at,
 			'token_disabled_at', t.disabled_at,
 			'token_disabled_reason', t.disabled_reason)
+			|| CASE WHEN d.status = 'sent' THEN usual_text ELSE '{}' END
 			|| COALESCE(d.detail, '{}'))
 	FROM imp_push.delivery d
 		LEFT JOIN imp_push.device_token t
@@ -59,6 +62,8 @@ BEGIN
 			'apns_id', w.apns_id, 'apns_status', w.apns_status,
 			'attempts', w.attempts, 'next_attempt_at', w.next_attempt_at,
 			'decided_at', w.decided_at))
+			|| CASE WHEN j.check_no IS NULL THEN usual_text || COALESCE(j.detail, '{}')
+				ELSE '{}' END
 	FROM imp_push.delivery w
 		CROSS JOIN LATERAL imp_push.decide(ARRAY[message], ARRAY[w.device_id],
 			ARRAY[w.certificate], now()) j
@@ -71,8 +76,9 @@ BEGIN
 		RETURN;
 	END IF;
 
-	IF pg_visible_in_snapshot(message.queued_xid, imp_push.seen_by_worker())
-		AND NOT (SELECT s.record_suppressed FROM imp_push.settings s) THEN
+	-- what the cursor sees has been decided: suppressed while record_suppressed
+	-- was off, or so long ago that delivery has forgotten it
+	IF pg_visible_in_snapshot(message.queued_xid, imp_push.seen_by_worker()) THEN
 		RETURN QUERY
 		SELECT NULL::text, NULL::text, NULL::int, false, NULL::jsonb,
 			'not_recorded', '{"status": "not_recorded"}'::jsonb;
@@ -81,7 +87,9 @@ BEGIN
 
 	RETURN QUERY
 	SELECT j.device_id, j.certificate, j.check_no, true, j.detail, 'pending',
-		'{"status": "pending"}'::jsonb
+		'{"status": "pending"}'
+			|| CASE WHEN j.check_no IS NULL THEN usual_text || COALESCE(j.detail, '{}')
+				ELSE '{}' END
 	FROM imp_push.decide(ARRAY[message], NULL, NULL, now()) j;
 END
 $$;
