@@ -8,8 +8,8 @@
  */
 
 CREATE TABLE imp_push.builtin_text (
-	language text NOT NULL,
-	key text NOT NULL,
+	language text COLLATE "C" NOT NULL,
+	key text COLLATE "C" NOT NULL,
 	value text NOT NULL,
 	PRIMARY KEY (language, key)
 );

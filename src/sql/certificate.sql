@@ -8,7 +8,7 @@
  * mistake, into a message.
  */
 CREATE TABLE imp_push.certificate (
-	name                    text PRIMARY KEY,
+	name                    text COLLATE "C" PRIMARY KEY,
 	bundle_id               text NOT NULL,
 	push_type               text NOT NULL DEFAULT 'alert',
 	environment             text NOT NULL DEFAULT 'production',
@@ -53,7 +53,7 @@ COMMENT ON COLUMN imp_push.certificate.client_certificate_file IS
 
 -- Row security without a policy keeps out pg_read_all_data as well.
 CREATE TABLE imp_push.certificate_key (
-	certificate        text PRIMARY KEY
+	certificate        text COLLATE "C" PRIMARY KEY
 		REFERENCES imp_push.certificate (name)
 		ON UPDATE CASCADE ON DELETE CASCADE,
 	private_key        text,

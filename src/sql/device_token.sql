@@ -48,10 +48,10 @@ COMMENT ON FUNCTION imp_push.register_token() IS
 'trigger: checks and normalises a token; writing one in an UPDATE begins a new registration';
 
 CREATE TABLE imp_push.device_token (
-	user_id text NOT NULL,
-	device_id text NOT NULL,
-	certificate text NOT NULL,
-	token text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	device_id text COLLATE "C" NOT NULL,
+	certificate text COLLATE "C" NOT NULL,
+	token text COLLATE "C" NOT NULL,
 	registered_at timestamptz NOT NULL,
 	disabled_at timestamptz,
 	disabled_reason text,

@@ -8,9 +8,9 @@
  */
 
 CREATE TABLE imp_push.dnd (
-	user_id text NOT NULL,
-	chat_type text NOT NULL DEFAULT 'app',
-	conversation_id text NOT NULL DEFAULT '',
+	user_id text COLLATE "C" NOT NULL,
+	chat_type text COLLATE "C" NOT NULL DEFAULT 'app',
+	conversation_id text COLLATE "C" NOT NULL DEFAULT '',
 	mode text,
 	dnd_start time,
 	dnd_end time,

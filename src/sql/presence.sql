@@ -8,11 +8,11 @@
  */
 
 CREATE TABLE imp_push.presence (
-	user_id text NOT NULL,
-	device_id text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	device_id text COLLATE "C" NOT NULL,
 	status text NOT NULL,
-	session text,
-	node text,
+	session text COLLATE "C",
+	node text COLLATE "C",
 	changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	expires_at timestamptz,
 	PRIMARY KEY (user_id, device_id)
@@ -42,7 +42,7 @@ COMMENT ON COLUMN imp_push.presence.expires_at IS
 'from this moment on an online device counts as offline; NULL: never';
 
 CREATE TABLE imp_push.im_node (
-	name text PRIMARY KEY,
+	name text COLLATE "C" PRIMARY KEY,
 	expires_at timestamptz NOT NULL
 );
 
@@ -196,7 +196,7 @@ COMMENT ON FUNCTION imp_push.node_heartbeat(text, interval) IS
  */
 CREATE TABLE imp_push.recheck (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	user_id text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
 	at timestamptz NOT NULL
 );
 

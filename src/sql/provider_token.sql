@@ -11,7 +11,7 @@ CREATE TABLE imp_push.provider_token (
 	team_id     text NOT NULL,
 	key_id      text NOT NULL,
 	fingerprint bytea NOT NULL,
-	token       text NOT NULL,
+	token       text COLLATE "C" NOT NULL,
 	issued_at   timestamptz NOT NULL,
 	PRIMARY KEY (team_id, key_id, fingerprint)
 );

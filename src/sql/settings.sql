@@ -2,6 +2,9 @@
  * settings.sql
  *		The policy of the app: one row.
  *
+ * Ids are COLLATE "C" in all tables: they are compared exactly, and an index
+ * on them costs a memcmp and not the locale's rules.
+ *
  * Owns imp_push.settings, and the functions by which every table says what is
  * wrong with a value.  There is always exactly one row.
  */

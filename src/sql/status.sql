@@ -43,7 +43,7 @@ COMMENT ON COLUMN imp_push.worker_state.last_error IS
 COMMENT ON COLUMN imp_push.worker_state.last_error_at IS 'when';
 
 CREATE TABLE imp_push.certificate_state (
-	certificate		text PRIMARY KEY,
+	certificate		text COLLATE "C" PRIMARY KEY,
 	circuit_reason	text,
 	circuit_detail	text,
 	circuit_since	timestamptz,
@@ -65,7 +65,7 @@ COMMENT ON COLUMN imp_push.certificate_state.last_success_at IS
 	'when APNs last accepted a push';
 
 CREATE TABLE imp_push.certificate_traffic (
-	certificate	text NOT NULL,
+	certificate	text COLLATE "C" NOT NULL,
 	minute		timestamptz NOT NULL,
 	sent		bigint NOT NULL,
 	failed		bigint NOT NULL,

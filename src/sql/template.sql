@@ -6,7 +6,7 @@
  */
 
 CREATE TABLE imp_push.template (
-	name text PRIMARY KEY,
+	name text COLLATE "C" PRIMARY KEY,
 	title text NOT NULL,
 	content text NOT NULL
 );

@@ -7,12 +7,12 @@
  */
 
 CREATE TABLE imp_push.user_profile (
-	user_id text PRIMARY KEY,
+	user_id text COLLATE "C" PRIMARY KEY,
 	nickname text,
 	display_style text NOT NULL DEFAULT 'simple',
-	language text,
+	language text COLLATE "C",
 	time_zone text,
-	template text
+	template text COLLATE "C"
 );
 
 COMMENT ON TABLE imp_push.user_profile IS
@@ -45,8 +45,8 @@ CREATE TRIGGER user_profile_check_time_zone BEFORE INSERT OR UPDATE OF time_zone
 	EXECUTE FUNCTION imp_push.check_time_zone('time_zone');
 
 CREATE TABLE imp_push.contact_remark (
-	user_id text NOT NULL,
-	contact_id text NOT NULL,
+	user_id text COLLATE "C" NOT NULL,
+	contact_id text COLLATE "C" NOT NULL,
 	remark text NOT NULL,
 	PRIMARY KEY (user_id, contact_id)
 );
