@@ -1,5 +1,8 @@
 -- explain(): for whoever hears "I got no notification".  For a settled message
 -- the recorded decision, for one that is not, what would be decided now.
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS imp_push;
+RESET client_min_messages;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SET jit = off;

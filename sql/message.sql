@@ -1,6 +1,9 @@
 -- Messages: what is checked when they are written, what is filled in, and what
 -- can be edited.  Errors name the column and what is allowed, and show nothing
 -- of the message, in their context neither.
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS imp_push;
+RESET client_min_messages;
 \set SHOW_CONTEXT always
 SET timezone = 'UTC';
 

@@ -1,5 +1,8 @@
 -- Plan and settle as the worker calls them, without one: first attempts,
 -- retries, what is cancelled, and what delivery shows of it at each moment.
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS imp_push;
+RESET client_min_messages;
 SET timezone = 'UTC';
 SET jit = off;	-- as the worker: compiling these plans takes longer than anything else
 SET datestyle = 'ISO';

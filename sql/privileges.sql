@@ -1,4 +1,7 @@
 -- Who may do what: nobody anything, but for the three kinds of role.
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS imp_push;
+RESET client_min_messages;
 SET timezone = 'UTC';
 SET jit = off;
 \set VERBOSITY terse

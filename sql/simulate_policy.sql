@@ -1,5 +1,9 @@
 -- Who gets a push: the checks of the policy in their order, devices, modes and
 -- do-not-disturb, as simulate() tells.
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS imp_push;
+RESET client_min_messages;
+SET jit = off;
 \set ECHO none
 -- A case is a message and what becomes of it: an object for a single row, an
 -- array for several, each with those parts that matter.  null: is not there.

@@ -23,8 +23,8 @@ SET lock_timeout = '50ms'
 AS $$
 DECLARE
 	ring imp_push.delivery_ring;
-	period CONSTANT interval :=
-		(SELECT s.delivery_retention / 7 FROM imp_push.settings s);
+	retention CONSTANT interval :=
+		(SELECT s.delivery_retention FROM imp_push.settings s);
 	next_slot smallint;
 BEGIN
 	SELECT * INTO ring FROM imp_push.delivery_ring;
@@ -32,12 +32,17 @@ BEGIN
 		INSERT INTO imp_push.delivery_ring (slot, since) VALUES (0, at);
 		RETURN;
 	END IF;
-	IF at < ring.since + period THEN
+	next_slot := (ring.slot + 1) % 8;
+	IF at < ring.since + retention / 7
+		-- after the retention was raised, or the clock was set
+		OR EXISTS (
+			SELECT
+			FROM imp_push.delivery_log l
+			WHERE l.slot = next_slot AND l.finished_at > at - retention) THEN
 		RETURN;
 	END IF;
 
 	BEGIN
-		next_slot := (ring.slot + 1) % 8;
 		-- somebody reads or dumps it: the current table is written on
 		EXECUTE format('TRUNCATE imp_push.delivery_log_%s', next_slot);
 		UPDATE imp_push.delivery_ring SET slot = next_slot, since = at;
@@ -85,7 +90,8 @@ COMMENT ON FUNCTION imp_push.evict_old_messages(timestamptz, int) IS
 	'evicts messages older than settings.offline_retention, among the max oldest; returns how many';
 
 -- The limits are looked after for the recipients of the next max messages: so
--- the cost goes with what is inserted, not with what is stored.
+-- the cost goes with what is inserted, not with what is stored.  At most max
+-- messages go in one step; if that is not all, the next step stays here.
 CREATE FUNCTION imp_push.evict_surplus_messages(max int) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -108,22 +114,27 @@ BEGIN
 		RETURN 0;
 	END IF;
 
-	SELECT array_agg(r.id) INTO surplus
-	FROM (
-		SELECT DISTINCT o.recipient
-		FROM imp_push.offline_message o
-		WHERE o.id > from_id AND o.id <= to_id
-			AND o.chat_type IN ('chat', 'groupchat')) new
-		CROSS JOIN imp_push.settings s
-		CROSS JOIN (VALUES ('chat'), ('groupchat')) t(chat_type)
-		CROSS JOIN LATERAL (
-			SELECT m.id
-			FROM imp_push.offline_message m
-			WHERE m.recipient = new.recipient AND m.chat_type = t.chat_type
-			ORDER BY m.id DESC
-			OFFSET CASE t.chat_type WHEN 'chat' THEN s.single_chat_limit
-				ELSE s.group_chat_limit END) r;
-	PERFORM imp_push.evict_messages(surplus);
+	surplus := ARRAY(
+		SELECT r.id
+		FROM (
+			SELECT DISTINCT o.recipient
+			FROM imp_push.offline_message o
+			WHERE o.id > from_id AND o.id <= to_id
+				AND o.chat_type IN ('chat', 'groupchat')) new
+			CROSS JOIN imp_push.settings s
+			CROSS JOIN (VALUES ('chat'), ('groupchat')) t(chat_type)
+			CROSS JOIN LATERAL (
+				SELECT m.id
+				FROM imp_push.offline_message m
+				WHERE m.recipient = new.recipient AND m.chat_type = t.chat_type
+				ORDER BY m.id DESC
+				OFFSET CASE t.chat_type WHEN 'chat' THEN s.single_chat_limit
+					ELSE s.group_chat_limit END) r
+		ORDER BY r.id
+		LIMIT evict_surplus_messages.max);
+	IF imp_push.evict_messages(surplus) = evict_surplus_messages.max THEN
+		RETURN evict_surplus_messages.max;
+	END IF;
 
 	INSERT INTO imp_push.housekeeping_state AS h (trimmed_to) VALUES (to_id)
 	ON CONFLICT (one_row) DO UPDATE SET trimmed_to = EXCLUDED.trimmed_to;
@@ -131,7 +142,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION imp_push.evict_surplus_messages(int) IS
-	'evicts what is over settings.single_chat_limit and group_chat_limit, oldest first, for the recipients of the next max messages; returns how many messages were looked at';
+	'evicts at most max messages over settings.single_chat_limit and group_chat_limit, oldest first, for the recipients of the next max messages; returns max if there may be more';
 
 CREATE FUNCTION imp_push.housekeeping(at timestamptz) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
