@@ -70,13 +70,13 @@ SELECT n, s.* FROM generate_series(11, 15) n, pg_temp.short('bob', 'm' || n) s;
 -- A message that came again: explained as it is now.
 INSERT INTO imp_push.offline_message (id, recipient, sender, msg_id, body) VALUES (21, 'bob', 'alice', 'm11', 'hello');
 SELECT * FROM pg_temp.short('bob', 'm11');
-SELECT * FROM imp_push.plan_messages('{21}', '2024-06-03 04:00+00');
+SELECT message_id, device_id FROM imp_push.plan_messages('{21}', '2024-06-03 04:00+00');
 SELECT * FROM pg_temp.short('bob', 'm11');
 
 -- Decided and not recorded.
 UPDATE imp_push.settings SET record_suppressed = false;
 INSERT INTO imp_push.offline_message (id, recipient, sender, msg_id, type) VALUES (22, 'bob', 'alice', 'm22', 'cmd');
-SELECT * FROM imp_push.plan_messages('{22}', '2024-06-03 04:00+00');
+SELECT message_id, device_id FROM imp_push.plan_messages('{22}', '2024-06-03 04:00+00');
 SELECT * FROM pg_temp.short('bob', 'm22');
 SELECT imp_push.store_cursor(0::smallint, pg_current_snapshot());
 SELECT * FROM pg_temp.short('bob', 'm22');

@@ -101,7 +101,7 @@ UPDATE imp_push.settings SET delivery_retention = '7 days';
 -- What delivery has forgotten is no duplicate.
 INSERT INTO imp_push.offline_message (id, recipient, sender, msg_id, created_at) VALUES (101, 'bob', 'alice', 'm1', '2024-06-12'), (110, 'bob', 'alice', 'm10', '2024-06-12');
 SET jit = off;
-SELECT * FROM imp_push.plan_messages('{101,110}', '2024-06-12');
+SELECT message_id, device_id FROM imp_push.plan_messages('{101,110}', '2024-06-12');
 SELECT msg_id, reason FROM imp_push.delivery WHERE message_id IN (101, 110) ORDER BY msg_id;
 
 DELETE FROM imp_push.offline_message;

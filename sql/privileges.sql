@@ -102,6 +102,7 @@ SELECT count(*) >= 0 AS ok FROM imp_push.worker_status;
 SELECT certificate, enabled, has_key, waiting FROM imp_push.certificate_status;
 SELECT msg_id, status, reason FROM imp_push.delivery WHERE message_id IS NOT NULL ORDER BY message_id;
 SELECT result FROM imp_push.explain('bob', 'm3') WHERE reason = 'outcome';
+SELECT count(*) > 0 AS metrics FROM imp_push.metrics;
 SELECT * FROM imp_push.offline_message;
 SELECT * FROM imp_push.device_token;
 SELECT * FROM imp_push.presence;
