@@ -168,6 +168,7 @@ FROM (VALUES
 	('bob', '{"em_apns_ext": {"em_push_title": "", "em_push_content": "", "em_push_content_available": true, "em_alert_subTitle": "S", "em_push_body_loc_key": "K", "em_push_badge": 5, "em_push_sound": "s.caf"}}', '{"alert": null, "badge": null, "sound": null, "apns-push-type": "background"}'),
 	('bob', '{"em_apns_ext": {"em_push_title": "", "em_push_content": ""}}', '{"title": "", "body": "", "apns-push-type": "alert", "apns-priority": "10", "badge": 1}'),
 	('bob', '{"em_apns_ext": {"em_push_title": "", "em_push_content_available": true}}', '{"title": "", "body": "alice: hello", "apns-push-type": "alert", "content-available": 1}'),
+	('bob', '{"em_apns_ext": {"em_push_content": "", "em_push_content_available": true}}', '{"title": "You have a new message", "body": "", "apns-push-type": "alert", "content-available": 1}'),
 	('bob', '{"em_apns_ext": {"em_push_title": "", "em_push_content": "C", "em_push_content_available": true}}', '{"body": "C", "apns-push-type": "alert"}'),
 	('bob', '{"em_apns_ext": {"em_push_title": " ", "em_push_content": "", "em_push_content_available": true}}', '{"title": " ", "apns-push-type": "alert"}'),
 	('pia', '{"em_apns_ext": {"em_push_title": "", "em_push_content": "", "em_push_content_available": true}}', '{"alert": null, "sound": null, "apns-push-type": "background"}'),

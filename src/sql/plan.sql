@@ -286,13 +286,12 @@ rendered AS MATERIALIZED (
 			LIMIT 1
 		) w ON true
 		CROSS JOIN LATERAL (
-			SELECT NOT b.is_voip
+			SELECT COALESCE(NOT b.is_voip
 				AND imp_push.ext_flag(b.apns -> 'em_push_content_available')
 				AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_title'),
 					imp_push.ext_text(b.push -> 'title')) = ''
 				AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_content'),
-					imp_push.ext_text(b.push -> 'content')) = ''
-				IS TRUE AS background
+					imp_push.ext_text(b.push -> 'content')) = '', false) AS background
 			OFFSET 0
 		) kind
 		LEFT JOIN LATERAL (
