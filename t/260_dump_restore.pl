@@ -49,9 +49,26 @@ sub same_contents
 	my ($database, %expected) = @_;
 	my %contents = contents($database);
 
-	is($contents{$_}, $expected{$_}, "$database: $_ is complete")
-	  foreach sort keys %columns;
+	foreach my $table (sort keys %columns)
+	{
+		ok($contents{$table} eq $expected{$table},
+			"$database: $table is complete")
+		  or diag(difference($contents{$table}, $expected{$table}));
+	}
 	return;
+}
+
+# The first lines that only one of two texts has.
+sub difference
+{
+	my ($got, $expected) = @_;
+	my %got = map { $_ => 1 } split /\n/, $got;
+	my %expected = map { $_ => 1 } split /\n/, $expected;
+	my @more = map { "only restored: $_" }
+	  grep { !$expected{$_} } sort keys %got;
+	my @less = map { "only before: $_" } grep { !$got{$_} } sort keys %expected;
+
+	return join "\n", grep { defined } @more[ 0 .. 4 ], @less[ 0 .. 4 ];
 }
 
 sub copy_database
