@@ -2,11 +2,11 @@
  * lane.c
  *		One connection to APNs and the requests under way on it.
  *
- * Owns the multi handles, the sockets (which we open and close ourselves, so
- * that a connection can be condemned with shutdown()), the window, and the
- * deadlines.  It must never choose what is sent next nor judge an answer, and
- * its callbacks must neither allocate from PostgreSQL nor raise an error:
- * libcurl's frames are on the stack.
+ * Owns the multi handles, the window, and the deadlines; the sockets, which
+ * we open and close ourselves so that a connection can be condemned with
+ * shutdown(), are lane_socket.c's.  It must never choose what is sent next nor
+ * judge an answer, and its callbacks must neither allocate from PostgreSQL nor
+ * raise an error: libcurl's frames are on the stack.
  *
  * Left alone, libcurl answers a GOAWAY, a REFUSED_STREAM, a dead connection
  * and a reached stream limit alike: it opens another connection and sends
@@ -22,16 +22,14 @@
  */
 #include "postgres.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "guc.h"
 #include "lane.h"
+#include "lane_socket.h"
 
 /* A reached stream limit is tried again after this time (microseconds). */
 #define LIMIT_HOLD (100 * 1000)
@@ -48,13 +46,9 @@
 #define LOOK_EVERY (100 * 1000)
 #define BODY_GRACE (500 * 1000)
 
-/* Data that nobody acknowledges for so long kills a connection (ms). */
-#define USER_TIMEOUT 15000
-
 typedef struct LaneTable
 {
 	MemoryContext context;
-	int			epoll_fd;
 	Lane	  **lanes;
 	int			size;
 	uint64		last_number;
@@ -68,7 +62,7 @@ void
 lane_init(MemoryContext context, int epoll_fd)
 {
 	table.context = context;
-	table.epoll_fd = epoll_fd;
+	lane_socket_init(epoll_fd);
 	table.size = 16;
 	table.lanes = MemoryContextAllocZero(context,
 										 table.size * sizeof(Lane *));
@@ -84,91 +78,6 @@ lane_clock(void)
 	return (int64) now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* ---------- sockets ---------- */
-
-static LaneSocket *
-find_socket(Lane *lane, curl_socket_t fd)
-{
-	int			i;
-
-	for (i = 0; i < lane->socket_count; i++)
-		if (lane->sockets[i].fd == fd)
-			return &lane->sockets[i];
-	return NULL;
-}
-
-static LaneSocket *
-add_socket(Lane *lane, curl_socket_t fd, bool ours)
-{
-	LaneSocket *s;
-
-	if (lane->socket_count >= LANE_SOCKETS)
-		return NULL;
-	s = &lane->sockets[lane->socket_count++];
-	s->fd = fd;
-	s->events = 0;
-	s->ours = ours;
-	return s;
-}
-
-static void
-forget_socket(Lane *lane, LaneSocket *s)
-{
-	*s = lane->sockets[--lane->socket_count];
-}
-
-/* Makes the epoll descriptor watch a socket for these events; 0: not. */
-static bool
-watch_socket(Lane *lane, LaneSocket *s, uint32 events)
-{
-	struct epoll_event event;
-	int			op;
-
-	if (events == s->events)
-		return true;
-	if (events == 0)
-		op = EPOLL_CTL_DEL;
-	else
-		op = s->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-	event.events = events;
-	event.data.u64 = ((uint64) (lane->number & 0xffff) << 48) |
-		((uint64) lane->slot << 32) | (uint32) s->fd;
-	s->events = events;
-	return epoll_ctl(table.epoll_fd, op, s->fd, &event) == 0;
-}
-
-/* CURLMOPT_SOCKETFUNCTION */
-static int
-on_socket(CURL *easy, curl_socket_t fd, int what, void *lane_pointer,
-		  void *unused)
-{
-	Lane	   *lane = lane_pointer;
-	LaneSocket *s = find_socket(lane, fd);
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		if (s == NULL)
-			return 0;
-
-		/* An idle connection is watched for the peer's farewell. */
-		if (s->ours && lane->established)
-			return watch_socket(lane, s, EPOLLRDHUP) ? 0 : -1;
-		watch_socket(lane, s, 0);
-		if (!s->ours)
-			forget_socket(lane, s);
-		return 0;
-	}
-
-	/* The resolver's thread reports through a socket of its own. */
-	if (s == NULL)
-		s = add_socket(lane, fd, false);
-	if (s == NULL)
-		return -1;
-	return watch_socket(lane, s,
-						((what & CURL_POLL_IN) ? EPOLLIN : 0) |
-						((what & CURL_POLL_OUT) ? EPOLLOUT : 0)) ? 0 : -1;
-}
-
 /* CURLMOPT_TIMERFUNCTION */
 static int
 on_timer(CURLM *multi, long timeout_ms, void *lane_pointer)
@@ -178,64 +87,6 @@ on_timer(CURLM *multi, long timeout_ms, void *lane_pointer)
 	lane->timer_at = timeout_ms < 0 ? -1 :
 		lane_clock() + (int64) timeout_ms * 1000;
 	return 0;
-}
-
-static void
-set_socket_options(int fd)
-{
-	int			on = 1;
-	int			idle = 60;
-	int			interval = 10;
-	int			count = 3;
-	int			user_timeout = USER_TIMEOUT;
-
-	/* What fails here makes a dead connection noticed later, no more. */
-	(void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
-					  sizeof(interval));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
-					  sizeof(user_timeout));
-}
-
-/* CURLOPT_OPENSOCKETFUNCTION: see the head of this file. */
-static curl_socket_t
-on_open(void *request_pointer, curlsocktype purpose,
-		struct curl_sockaddr *address)
-{
-	Lane	   *lane = ((Request *) request_pointer)->lane;
-	LaneSocket *stale;
-	int			fd;
-
-	if (lane->established || lane->socket_count >= LANE_SOCKETS)
-		return CURL_SOCKET_BAD;
-	fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
-				address->protocol);
-	if (fd < 0)
-		return CURL_SOCKET_BAD;
-	set_socket_options(fd);
-
-	/* What the resolver closed without a word may have had this number. */
-	if ((stale = find_socket(lane, fd)) != NULL)
-		forget_socket(lane, stale);
-	add_socket(lane, fd, true);
-	return fd;
-}
-
-/* CURLOPT_CLOSESOCKETFUNCTION */
-static int
-on_close(void *lane_pointer, curl_socket_t fd)
-{
-	Lane	   *lane = lane_pointer;
-	LaneSocket *s = find_socket(lane, fd);
-
-	if (s != NULL)
-		forget_socket(lane, s);
-	if (lane->established)
-		lane->dead = true;
-	return close(fd);
 }
 
 /* ---------- opening and closing ---------- */
@@ -292,11 +143,11 @@ lane_open(struct Sender *sender, LaneTarget *target)
 	 * The stream cap is libcurl's own, 100 by default: ours is the window.
 	 * MAX_HOST_CONNECTIONS has to leave room for a second connection, or
 	 * transfers would wait inside libcurl instead of being refused by
-	 * on_open().
+	 * lane_on_open().
 	 */
 	if (multi == NULL ||
 		curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION,
-						  on_socket) != CURLM_OK ||
+						  lane_on_socket) != CURLM_OK ||
 		curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, lane) != CURLM_OK ||
 		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION,
 						  on_timer) != CURLM_OK ||
@@ -380,11 +231,11 @@ adopt_request(Lane *lane, Request *request)
 						 on_connected) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_PREREQDATA, request) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
-						 on_open) != CURLE_OK ||
+						 lane_on_open) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA,
 						 request) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
-						 on_close) != CURLE_OK ||
+						 lane_on_close) != CURLE_OK ||
 		curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, lane) != CURLE_OK)
 		return false;
 	request->lane_number = lane->number;
@@ -513,7 +364,7 @@ lane_event(uint64 tag, uint32 events)
 
 	if (lane == NULL || (lane->number & 0xffff) != tag >> 48)
 		return NULL;
-	s = find_socket(lane, fd);
+	s = lane_find_socket(lane, fd);
 	if (s == NULL)
 		return lane;
 	if (s->events == EPOLLRDHUP)

@@ -248,27 +248,36 @@ request_free_spares(void)
 	spare_count = 0;
 }
 
-/* Appends a line to the list; the memory is the request's own. */
-static int
-add_line(Request *request, int n, char *line)
+/* The list that is being written */
+typedef struct HeaderWriter
 {
-	request->headers[n].data = line;
-	request->headers[n].next = NULL;
-	if (n > 0)
-		request->headers[n - 1].next = &request->headers[n];
-	return n + 1;
+	struct curl_slist *next;	/* node to be used next */
+	struct curl_slist *last;	/* node used last, or NULL */
+	char	   *space;			/* free space */
+	char	   *end;			/* end of it */
+} HeaderWriter;
+
+static void
+add_line(HeaderWriter *writer, char *line)
+{
+	struct curl_slist *node = writer->next++;
+
+	node->data = line;
+	node->next = NULL;
+	if (writer->last != NULL)
+		writer->last->next = node;
+	writer->last = node;
 }
 
-/* Prints a header into the space that is left, and moves on in it. */
-static int
-add_header(Request *request, int n, char **space, const char *name,
-		   const char *value)
+static void
+add_header(HeaderWriter *writer, const char *name, const char *value)
 {
-	char	   *line = *space;
-	size_t		left = request->header_space + REQUEST_HEADER_SPACE - line;
+	char	   *line = writer->space;
 
-	*space += snprintf(line, left, "%s: %s", name, value) + 1;
-	return add_line(request, n, line);
+	writer->space += snprintf(line, writer->end - line, "%s: %s", name,
+							  value) + 1;
+	Assert(writer->space <= writer->end);
+	add_line(writer, line);
 }
 
 /*
@@ -281,33 +290,33 @@ fill_headers(Request *request, const Push *push, const char *authorization)
 {
 	static char no_accept[] = "accept:";
 	static char no_content_type[] = "content-type:";
-	char	   *space = request->header_space;
+	HeaderWriter writer;
 	char		number[32];
-	int			n = 0;
 
+	writer.next = request->headers;
+	writer.last = NULL;
+	writer.space = request->header_space;
+	writer.end = request->header_space + REQUEST_HEADER_SPACE;
+
+	request->authorization[0] = '\0';
 	if (authorization != NULL)
 	{
 		strlcpy(request->authorization, authorization,
 				sizeof(request->authorization));
-		n = add_line(request, n, request->authorization);
+		add_line(&writer, request->authorization);
 	}
-	else
-		request->authorization[0] = '\0';
-
-	n = add_header(request, n, &space, "apns-topic", push->topic);
-	n = add_header(request, n, &space, "apns-push-type", push->push_type);
+	add_header(&writer, "apns-topic", push->topic);
+	add_header(&writer, "apns-push-type", push->push_type);
 	snprintf(number, sizeof(number), "%d", push->priority);
-	n = add_header(request, n, &space, "apns-priority", number);
-	n = add_header(request, n, &space, "apns-id", push->apns_id);
+	add_header(&writer, "apns-priority", number);
+	add_header(&writer, "apns-id", push->apns_id);
 	snprintf(number, sizeof(number), INT64_FORMAT, push->expiration);
-	n = add_header(request, n, &space, "apns-expiration", number);
+	add_header(&writer, "apns-expiration", number);
 	if (push->collapse_id != NULL && push->collapse_id[0] != '\0')
-		n = add_header(request, n, &space, "apns-collapse-id",
-					   push->collapse_id);
-	n = add_line(request, n, no_accept);
-	n = add_line(request, n, no_content_type);
-	Assert(n <= REQUEST_HEADERS);
-	Assert(space <= request->header_space + REQUEST_HEADER_SPACE);
+		add_header(&writer, "apns-collapse-id", push->collapse_id);
+	add_line(&writer, no_accept);
+	add_line(&writer, no_content_type);
+	Assert(writer.next <= request->headers + REQUEST_HEADERS);
 }
 
 bool

@@ -348,9 +348,9 @@ settle_not_sent(Case *c)
  * libcurl re-sends after a GOAWAY or a REFUSED_STREAM, which say that the
  * request has not been processed, and after a connection in use has died,
  * which says nothing.  Its first error tells the two apart: in the first case
- * that is its attempt to connect, which on_open() has refused (or that there
- * have been too many, counted by 7.88.1 over the life of the handle), in the
- * second what reading from the connection ended with.  A wording that is not
+ * that is its attempt to connect, which lane_on_open() has refused (or that
+ * there have been too many, which 7.88.1 counts over the life of the handle),
+ * in the second what reading from the connection ended with.  A wording that is not
  * known counts as the second.
  */
 static bool
