@@ -191,7 +191,7 @@ COMMENT ON COLUMN imp_push.direct_push.apns_status IS
 COMMENT ON COLUMN imp_push.direct_push.created_at IS 'time of the call';
 
 -- A certificate that gets another name takes along what waits for it.
-CREATE FUNCTION imp_push.certificate_renamed() RETURNS trigger
+CREATE FUNCTION imp_push.waiting_renamed() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -203,14 +203,14 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION imp_push.certificate_renamed() IS
+COMMENT ON FUNCTION imp_push.waiting_renamed() IS
 	'trigger: waiting pushes follow their certificate';
 
-CREATE TRIGGER renamed
+CREATE TRIGGER waiting_renamed
 	AFTER UPDATE OF name ON imp_push.certificate
 	FOR EACH ROW WHEN (OLD.name <> NEW.name)
-	EXECUTE FUNCTION imp_push.certificate_renamed();
-COMMENT ON TRIGGER renamed ON imp_push.certificate IS
+	EXECUTE FUNCTION imp_push.waiting_renamed();
+COMMENT ON TRIGGER waiting_renamed ON imp_push.certificate IS
 	'Internal: waiting pushes follow their certificate.';
 
 CREATE FUNCTION imp_push.seen_by_worker() RETURNS pg_snapshot
