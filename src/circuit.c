@@ -239,10 +239,20 @@ circuit_restore(Circuit *circuit, bool open, const char *reason,
 }
 
 void
+circuit_probe_later(Circuit *circuit, TimestampTz now)
+{
+	if (!circuit->open || circuit->kind == CIRCUIT_FAULT)
+		return;
+	circuit->next_probe_at = now + (int64) PROBE_MOST_PATIENT * 1000;
+	generation++;
+}
+
+void
 circuit_probe_soon(Circuit *circuit, TimestampTz now)
 {
 	if (!circuit->open || circuit->kind == CIRCUIT_FAULT)
 		return;
+	circuit->nothing_waits = false;
 	circuit->failed_probes = 0;
 	circuit->next_probe_at = now;
 	generation++;

@@ -85,6 +85,9 @@ extern void circuit_restore(Circuit *circuit, bool open, const char *reason,
 							const char *detail, TimestampTz since,
 							TimestampTz last_success_at, TimestampTz now);
 
+/* There is no good probe at the moment. */
+extern void circuit_probe_later(Circuit *circuit, TimestampTz now);
+
 /* Something has changed: the next probe is due now. */
 extern void circuit_probe_soon(Circuit *circuit, TimestampTz now);
 

@@ -23,6 +23,7 @@
 
 #include "certificate.h"
 #include "credentials.h"
+#include "plan.h"
 #include "send.h"
 #include "session.h"
 #include "status.h"
@@ -89,11 +90,12 @@ credentials_due(void)
 void
 credentials_refresh(void)
 {
-	MemoryContext old = MemoryContextSwitchTo(pass_context);
+	MemoryContext old;
 
 	if (retry_at != 0 && GetCurrentTimestamp() < retry_at)
 		return;
 	retry_at = 0;
+	old = MemoryContextSwitchTo(pass_context);
 
 	PG_TRY();
 	{
@@ -103,7 +105,7 @@ credentials_refresh(void)
 	}
 	PG_CATCH();
 	{
-		session_recover(pass_context, "read the certificates");
+		session_recover("read the certificates");
 		changed = true;
 		retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											   RETRY_DELAY_MS);
@@ -194,6 +196,9 @@ load_changed(void)
 	if (first)
 		restore_circuits();
 	session_commit();
+
+	/* What waits for a certificate that is gone ends. */
+	plan_due_changed(DT_NOBEGIN);
 	first = false;
 	files_changed = false;
 }

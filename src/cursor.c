@@ -21,7 +21,7 @@ struct Generation
 	bool		read;			/* to its end */
 };
 
-static MemoryContext cursor_context;
+static MemoryContext cursor_context = NULL;
 static dlist_head generations = DLIST_STATIC_INIT(generations);
 
 static char *complete;			/* everything in it has a row */
@@ -40,6 +40,8 @@ static void replace(char **snapshot, const char *with);
 void
 cursor_init(MemoryContext parent, const char *stored)
 {
+	if (cursor_context != NULL)
+		MemoryContextDelete(cursor_context);
 	cursor_context = AllocSetContextCreate(parent, "imp_push cursor",
 										   ALLOCSET_SMALL_SIZES);
 	dlist_init(&generations);

@@ -19,6 +19,7 @@
 #include "dead_token.h"
 #include "send.h"
 #include "session.h"
+#include "status.h"
 
 /* A locked row is tried again after this. */
 #define RETRY_DELAY_MS 1000
@@ -49,8 +50,11 @@ static dlist_head dead_tokens = DLIST_STATIC_INIT(dead_tokens);
 static dlist_head wronged = DLIST_STATIC_INIT(wronged);
 static TimestampTz retry_at;
 
-static void disable_tokens(void);
+static void disable_tokens(DeadToken *only);
 static void revive_tokens(Wronged *tokens);
+static bool write_alone(DeadToken *dead, Wronged *entry);
+static void forget_dead(DeadToken *dead);
+static void forget_wronged(Wronged *entry);
 
 void
 dead_tokens_init(MemoryContext parent)
@@ -73,6 +77,30 @@ dead_tokens_add(const Push *push)
 	dead->unregistered_at = push->unregistered_at;
 	dlist_push_tail(&dead_tokens, &dead->node);
 	MemoryContextSwitchTo(old);
+}
+
+/* A row may stay locked for long, so each is freed by itself. */
+static void
+forget_dead(DeadToken *dead)
+{
+	dlist_delete(&dead->node);
+	pfree(dead->user_id);
+	pfree(dead->device_id);
+	pfree(dead->certificate);
+	pfree(dead->token);
+	pfree(dead->reason);
+	pfree(dead);
+}
+
+static void
+forget_wronged(Wronged *entry)
+{
+	dlist_delete(&entry->node);
+	for (int i = 0; i < entry->count; i++)
+		pfree(entry->tokens[i]);
+	pfree(entry->tokens);
+	pfree(entry->certificate);
+	pfree(entry);
 }
 
 /* The transport hands each of these out once. */
@@ -111,13 +139,14 @@ dead_tokens_write(void)
 	dlist_iter	iter;
 
 	if (!dlist_is_empty(&dead_tokens))
-		disable_tokens();
+		disable_tokens(NULL);
 	dlist_foreach(iter, &wronged)
 		revive_tokens(dlist_container(Wronged, node, iter.cur));
 }
 
+/* All of them, or one. */
 static void
-disable_tokens(void)
+disable_tokens(DeadToken *only)
 {
 	static SPIPlanPtr plan = NULL;
 	enum
@@ -142,6 +171,8 @@ disable_tokens(void)
 		const char *values[] = {dead->user_id, dead->device_id,
 		dead->certificate, dead->token, dead->reason};
 
+		if (only != NULL && dead != only)
+			continue;
 		for (int i = 0; i < TEXTS; i++)
 			accumArrayResult(texts[i], CStringGetTextDatum(values[i]), false,
 							 TEXTOID, context);
@@ -164,6 +195,8 @@ disable_tokens(void)
 		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
 		bool		isnull;
 
+		if (only != NULL && dead != only)
+			continue;
 		place++;
 		dead->locked = next < SPI_processed &&
 			DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[next],
@@ -201,16 +234,81 @@ dead_tokens_written(void)
 		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
 
 		if (dead->locked)
-		{
 			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   RETRY_DELAY_MS);
-			continue;
-		}
-		dlist_delete(&dead->node);
+		else
+			forget_dead(dead);
 	}
-	dlist_init(&wronged);
+	dlist_foreach_modify(iter, &wronged)
+		forget_wronged(dlist_container(Wronged, node, iter.cur));
+}
 
-	/* All of it, once nothing is left that is needed. */
-	if (dlist_is_empty(&dead_tokens))
-		MemoryContextReset(dead_context);
+void
+dead_tokens_forget(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &dead_tokens)
+		forget_dead(dlist_container(DeadToken, node, iter.cur));
+	dlist_foreach_modify(iter, &wronged)
+		forget_wronged(dlist_container(Wronged, node, iter.cur));
+}
+
+bool
+dead_tokens_one_by_one(void)
+{
+	bool		fewer = false;
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+
+		if (!write_alone(dead, NULL))
+			return fewer;
+		if (dead->locked)
+			continue;
+		forget_dead(dead);
+		fewer = true;
+	}
+	dlist_foreach_modify(iter, &wronged)
+	{
+		Wronged    *entry = dlist_container(Wronged, node, iter.cur);
+
+		if (!write_alone(NULL, entry))
+			return fewer;
+		forget_wronged(entry);
+		fewer = true;
+	}
+	return fewer;
+}
+
+/* One transaction; false if an error of the moment has come between. */
+static bool
+write_alone(DeadToken *dead, Wronged *entry)
+{
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		if (status_begin(SESSION_WORKER) == SESSION_READY)
+		{
+			if (dead != NULL)
+				disable_tokens(dead);
+			else
+				revive_tokens(entry);
+			session_commit();
+			done = true;
+		}
+	}
+	PG_CATCH();
+	{
+		int			sqlstate = session_recover("disable a device token");
+
+		done = !session_error_is_passing(sqlstate);
+		if (dead != NULL)
+			dead->locked = false;
+	}
+	PG_END_TRY();
+	return done;
 }

@@ -23,6 +23,16 @@ extern void dead_tokens_add(const Push *push);
 extern void dead_tokens_write(void);
 extern void dead_tokens_written(void);
 
+/*
+ * After an error of such a transaction that was not of the moment: writes each
+ * alone, in transactions of its own, and gives up those that still raise one.
+ * True if fewer are left.
+ */
+extern bool dead_tokens_one_by_one(void);
+
+/* There is nobody left to be told. */
+extern void dead_tokens_forget(void);
+
 /* When to write without anything else to settle; DT_NOEND: no need. */
 extern TimestampTz dead_tokens_due(void);
 

@@ -77,6 +77,22 @@ forget_doubtful(Guard *guard)
 }
 
 void
+guard_forget_tried(Guard *guard)
+{
+	memset(guard->tried, 0, sizeof(guard->tried));
+}
+
+void
+guard_forget(Guard *guard)
+{
+	Assert(guard->held_count == 0);
+	guard->refuses = false;
+	guard->proved_at = 0;
+	forget_doubtful(guard);
+	guard_forget_tried(guard);
+}
+
+void
 guard_proved(Guard *guard, TimestampTz now)
 {
 	guard->proved_at = now;

@@ -65,6 +65,12 @@ extern TimestampTz guard_release_at(const Guard *guard);
 extern void guard_give_up(Guard *guard, const Push *push,
 						  MemoryContext context);
 
+/* The certificate is another now: all that was learned is void. */
+extern void guard_forget(Guard *guard);
+
+/* Tokens that were refused are good for a probe again. */
+extern void guard_forget_tried(Guard *guard);
+
 /* Was this token refused of late? */
 extern bool guard_has_tried(const Guard *guard, const char *token);
 

@@ -21,6 +21,13 @@
 #define REST_MS 60000
 
 static TimestampTz due = DT_NOBEGIN;
+static TimestampTz rested = DT_NOBEGIN; /* no sooner, but for the rest */
+
+void
+housekeeping_wanted(void)
+{
+	due = Min(due, rested);
+}
 
 TimestampTz
 housekeeping_due(void)
@@ -32,7 +39,6 @@ void
 housekeeping(void)
 {
 	static SPIPlanPtr plan = NULL;
-	MemoryContext context = CurrentMemoryContext;
 	TimestampTz now = GetCurrentTimestamp();
 	Oid			types[] = {TIMESTAMPTZOID};
 	volatile bool more = false;
@@ -59,8 +65,12 @@ housekeeping(void)
 	}
 	PG_CATCH();
 	{
-		session_recover(context, "tidy up");
+		session_recover("tidy up");
 	}
 	PG_END_TRY();
-	due = TimestampTzPlusMilliseconds(now, more ? STEP_MS : REST_MS);
+
+	/* An idle database needs no more than the poll's attention. */
+	rested = TimestampTzPlusMilliseconds(now, more ? STEP_MS : REST_MS);
+	due = more ? rested :
+		TimestampTzPlusMilliseconds(now, Max(REST_MS, imp_poll_interval));
 }

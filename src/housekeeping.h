@@ -10,6 +10,9 @@
 
 /* Takes one small step, if it is time; runs a transaction of its own. */
 extern void housekeeping(void);
+
+/* There was something to do: the next step need not wait for the poll. */
+extern void housekeeping_wanted(void);
 extern TimestampTz housekeeping_due(void);
 
 #endif							/* IMP_HOUSEKEEPING_H */

@@ -26,6 +26,9 @@
 #include "session.h"
 #include "status.h"
 
+/* So often a message may run into the statement timeout. */
+#define TRIALS 3
+
 /*
  * What is to be planned: new messages by id, or waiting pushes by their key.
  * Everything before next is done.
@@ -41,20 +44,32 @@ typedef struct Work
 	Datum	   *certificates;
 } Work;
 
+/* Where reading goes on after a page. */
+typedef struct PageEnd
+{
+	int			rows;
+	uint64		xid;
+	int64		id;
+} PageEnd;
+
 static MemoryContext page_context;	/* the page of new messages */
 static MemoryContext due_context;	/* the page of waiting pushes */
 
-static Work page;				/* survives an error of the moment */
+/* Survives an error of the moment. */
+static Work page;
 static bool page_is_full;
 static TimestampTz next_due = DT_NOBEGIN;
+static bool planned_since = true;	/* a message was given up for its time */
 
-static PlanResult read_page(int max);
+static PlanResult next_page(int max);
+static bool read_page(int max, PageEnd *end);
 static PlanResult read_due(int max, Work *work);
 static PlanResult read_probe(Work *work, const char *certificate);
 static PlanResult run_due(int max, const char *probe,
 						  void (*submit) (Push *push));
 static bool plan_work(Work *work, void (*submit) (Push *push));
 static void plan_slice(Work *work, int size, dlist_head *pushes);
+static bool is_at_fault(Datum message_id, int sqlstate);
 static bool fail_message(Datum message_id, int sqlstate);
 
 void
@@ -74,35 +89,13 @@ plan_init(MemoryContext parent)
 PlanResult
 plan_new(int max, void (*submit) (Push *push))
 {
-	volatile PlanResult result = PLAN_NOT_STARTED;
+	PlanResult	result;
 	int			found;
 
 	/* What could not be planned a moment ago comes first. */
-	if (page.next == page.count)
-	{
-		MemoryContextReset(page_context);
-		memset(&page, 0, sizeof(page));
-		PG_TRY();
-		{
-			SessionState state = status_begin(SESSION_WORKER);
-
-			if (state == SESSION_READY)
-			{
-				result = read_page(max);
-				session_commit();
-			}
-			else if (state != SESSION_NO_EXTENSION)
-				result = PLAN_FAILED;
-		}
-		PG_CATCH();
-		{
-			session_recover(page_context, "read new messages");
-			result = PLAN_FAILED;
-		}
-		PG_END_TRY();
-		if (result != PLAN_SOME)
-			return result;
-	}
+	result = page.next < page.count ? plan_started() : next_page(max);
+	if (result != PLAN_NOTHING)
+		return result;
 
 	found = page.count;
 	if (!plan_work(&page, submit))
@@ -114,38 +107,128 @@ plan_new(int max, void (*submit) (Push *push))
 	return found > 0 ? PLAN_SOME : PLAN_NOTHING;
 }
 
-/*
- * Reads the next page.  It may come out empty although there is more: what
- * has an outcome already is passed over.
- */
-static PlanResult
-read_page(int max)
+void
+plan_forget(void)
 {
-	static SPIPlanPtr begin_plan = NULL;
-	static SPIPlanPtr page_plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
-	Datum		args[6];
-	Datum		due;
-	bool		isnull;
+	MemoryContextReset(page_context);
+	memset(&page, 0, sizeof(page));
+	next_due = DT_NOBEGIN;
+}
 
-	SPI_execute_plan(session_plan(&begin_plan,
+/* In a transaction: has nobody called stop()?  Takes the snapshot, if asked. */
+static bool
+is_started(char **snapshot)
+{
+	static SPIPlanPtr plan = NULL;
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		started;
+	bool		isnull;
+	Datum		due;
+
+	SPI_execute_plan(session_plan(&plan,
 								  "SELECT c.started, pg_catalog.pg_current_snapshot()::text,"
 								  " coalesce((SELECT r.at FROM imp_push.recheck r"
 								  " ORDER BY r.id LIMIT 1),"
 								  " (SELECT pg_catalog.min(p.due) FROM imp_push.direct_push p))"
 								  " FROM imp_push.control c", 0, NULL),
 					 NULL, NULL, true, 1);
-	if (SPI_processed == 0 ||
-		!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
-									SPI_tuptable->tupdesc, 1, &isnull)))
-		return PLAN_NOT_STARTED;
-	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3,
-							   &isnull);
+	if (SPI_processed == 0)
+		return false;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	started = DatumGetBool(SPI_getbinval(row, desc, 1, &isnull));
+	if (snapshot != NULL)
+		*snapshot = SPI_getvalue(row, desc, 2);
+	due = SPI_getbinval(row, desc, 3, &isnull);
 	if (!isnull)
 		plan_due_changed(DatumGetTimestampTz(due));
+	return started;
+}
+
+PlanResult
+plan_started(void)
+{
+	volatile PlanResult result = PLAN_NOT_STARTED;
+
+	PG_TRY();
+	{
+		SessionState state = status_begin(SESSION_WORKER);
+
+		if (state == SESSION_READY)
+		{
+			if (is_started(NULL))
+				result = PLAN_NOTHING;
+			session_commit();
+		}
+		else if (state != SESSION_NO_EXTENSION)
+			result = PLAN_FAILED;
+	}
+	PG_CATCH();
+	{
+		session_recover("read whether the database is started");
+		result = PLAN_FAILED;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Reads the next page, and forgets the one before.  The place in the queue
+ * moves on when it is safe in memory.
+ */
+static PlanResult
+next_page(int max)
+{
+	volatile PlanResult result = PLAN_NOT_STARTED;
+	PageEnd		end = {0};
+
+	MemoryContextReset(page_context);
+	memset(&page, 0, sizeof(page));
+	PG_TRY();
+	{
+		SessionState state = status_begin(SESSION_WORKER);
+
+		if (state == SESSION_READY)
+		{
+			if (read_page(max, &end))
+				result = PLAN_NOTHING;
+			session_commit();
+		}
+		else if (state != SESSION_NO_EXTENSION)
+			result = PLAN_FAILED;
+	}
+	PG_CATCH();
+	{
+		session_recover("read new messages");
+		memset(&page, 0, sizeof(page));
+		result = PLAN_FAILED;
+	}
+	PG_END_TRY();
+
+	if (result == PLAN_NOTHING && end.rows > 0)
+		cursor_advance(end.xid, end.id);
+	page_is_full = end.rows == max;
+	return result;
+}
+
+/*
+ * Reads a page; false if the database is stopped.  It may come out empty
+ * although there is more: what has an outcome already is passed over.
+ */
+static bool
+read_page(int max, PageEnd *end)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
+	Datum		args[6];
+	char	   *snapshot;
+	bool		isnull;
+
+	if (!is_started(&snapshot))
+		return false;
 	if (cursor_reading() == NULL)
-		cursor_begin(SPI_getvalue(SPI_tuptable->vals[0],
-								  SPI_tuptable->tupdesc, 2));
+		cursor_begin(snapshot);
 
 	args[0] = CStringGetTextDatum(cursor_seen());
 	args[1] = CStringGetTextDatum(cursor_now());
@@ -153,29 +236,29 @@ read_page(int max)
 	args[3] = Int64GetDatum(cursor_after_id);
 	args[4] = Int32GetDatum(max);
 	args[5] = BoolGetDatum(cursor_recovering());
-	SPI_execute_plan(session_plan(&page_plan,
+	SPI_execute_plan(session_plan(&plan,
 								  "SELECT n.id, n.queued_xid, n.settled"
 								  " FROM imp_push.next_messages($1::pg_snapshot,"
 								  " $2::pg_snapshot, $3, $4, $5, $6) n",
 								  6, types),
 					 args, NULL, true, 0);
 
-	page_is_full = SPI_processed == (uint64) max;
+	page.generation = cursor_reading();
 	page.message_ids = MemoryContextAlloc(page_context, sizeof(Datum) * max);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	end->rows = (int) SPI_processed;
+	for (int i = 0; i < end->rows; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		Datum		id = SPI_getbinval(row, desc, 1, &isnull);
 		Datum		xid = SPI_getbinval(row, desc, 2, &isnull);
 
-		cursor_advance(U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
-					   DatumGetInt64(id));
+		end->xid = U64FromFullTransactionId(DatumGetFullTransactionId(xid));
+		end->id = DatumGetInt64(id);
 		if (!DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)))
 			page.message_ids[page.count++] = id;
 	}
-	page.generation = cursor_reading();
-	return PLAN_SOME;
+	return true;
 }
 
 /* -------------------------------------------------------------------------
@@ -222,8 +305,9 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 
 		if (state == SESSION_READY)
 		{
-			result = probe != NULL ? read_probe(work, probe) :
-				read_due(max, work);
+			if (is_started(NULL))
+				result = probe != NULL ? read_probe(work, probe) :
+					read_due(max, work);
 			session_commit();
 		}
 		else if (state != SESSION_NO_EXTENSION)
@@ -231,14 +315,14 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 	}
 	PG_CATCH();
 	{
-		session_recover(due_context, "read waiting pushes");
+		session_recover("read waiting pushes");
 		result = PLAN_FAILED;
 	}
 	PG_END_TRY();
 
-	if (work->count > 0 && !plan_work(work, submit))
-		return PLAN_FAILED;
-	return result;
+	if (result != PLAN_SOME && result != PLAN_MORE)
+		return result;
+	return plan_work(work, submit) ? result : PLAN_FAILED;
 }
 
 static Datum
@@ -305,7 +389,13 @@ read_probe(Work *work, const char *certificate)
 								  2, types),
 					 args, NULL, true, 0);
 	take_keys(work, 1);
-	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
+	if (work->count > 0)
+		return PLAN_SOME;
+	if (SPI_processed > 0)
+		send_probe_later(certificate);
+	else
+		send_probe_with_next(certificate);
+	return PLAN_NOTHING;
 }
 
 /* Reads what is due, and when the next will be: at once if this is full. */
@@ -382,7 +472,7 @@ plan_work(Work *work, void (*submit) (Push *push))
 		}
 		PG_CATCH();
 		{
-			sqlstate = session_recover(due_context, "plan");
+			sqlstate = session_recover("plan");
 		}
 		PG_END_TRY();
 
@@ -396,6 +486,7 @@ plan_work(Work *work, void (*submit) (Push *push))
 				push_planned(push);
 				submit(push);
 			}
+			planned_since = true;
 			work->next += size;
 			slice = Min(slice * 2, work->count);
 			continue;
@@ -403,13 +494,17 @@ plan_work(Work *work, void (*submit) (Push *push))
 
 		while (!dlist_is_empty(&pushes))
 			push_free(dlist_container(Push, node, dlist_pop_head_node(&pushes)));
-		if (session_error_is_passing(sqlstate))
-			return false;
-		if (size == 1 &&
-			!fail_message(work->message_ids[work->next], sqlstate))
+		if (session_error_is_passing(sqlstate) &&
+			sqlstate != ERRCODE_QUERY_CANCELED)
 			return false;
 		if (size == 1)
+		{
+			Datum		id = work->message_ids[work->next];
+
+			if (!is_at_fault(id, sqlstate) || !fail_message(id, sqlstate))
+				return false;
 			work->next++;
+		}
 		slice = Max(size / 2, 1);
 	}
 	return true;
@@ -474,6 +569,29 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 	session_commit();
 }
 
+/*
+ * Whether an error was raised because of the one message that was planned.  If
+ * its statement was cancelled, by the timeout or by hand, that may be the
+ * moment: the message gets another two chances, and it is not the message if
+ * nothing else can be planned either.
+ */
+static bool
+is_at_fault(Datum message_id, int sqlstate)
+{
+	static int64 suspect = 0;
+	static int	times = 0;
+
+	if (sqlstate != ERRCODE_QUERY_CANCELED)
+		return true;
+	if (suspect != DatumGetInt64(message_id))
+		times = 0;
+	suspect = DatumGetInt64(message_id);
+	if (++times < TRIALS || !planned_since)
+		return false;
+	planned_since = false;
+	return true;
+}
+
 /* Writes down that a message cannot be planned; false if not even that. */
 static bool
 fail_message(Datum message_id, int sqlstate)
@@ -500,7 +618,7 @@ fail_message(Datum message_id, int sqlstate)
 	}
 	PG_CATCH();
 	{
-		session_recover(due_context, "set a message aside");
+		session_recover("set a message aside");
 	}
 	PG_END_TRY();
 	return done;

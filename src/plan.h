@@ -22,6 +22,12 @@ typedef enum PlanResult
 
 extern void plan_init(MemoryContext parent);
 
+/* Begins anew: what was being planned is forgotten. */
+extern void plan_forget(void);
+
+/* PLAN_NOTHING, or PLAN_NOT_STARTED, or PLAN_FAILED. */
+extern PlanResult plan_started(void);
+
 /*
  * Plans a page of new messages, at most max of them, and hands the pushes to
  * submit().  Runs transactions of its own.
@@ -31,7 +37,10 @@ extern PlanResult plan_new(int max, void (*submit) (Push *push));
 /* The same for waiting pushes that are due. */
 extern PlanResult plan_due(int max, void (*submit) (Push *push));
 
-/* One waiting push to try an open circuit with; PLAN_NOTHING if none waits. */
+/*
+ * One waiting push to try an open circuit with; PLAN_NOTHING if none waits
+ * that could be it, and then the transport knows.
+ */
 extern PlanResult plan_probe(const char *certificate,
 							 void (*submit) (Push *push));
 

@@ -133,6 +133,11 @@ push_from_row(HeapTuple row, TupleDesc desc, Generation *generation,
 	bool		isnull;
 
 	push = allocate_push(row, desc);
+	if (push->payload == NULL || push->token == NULL)
+	{
+		pfree(push);
+		elog(ERROR, "a push was planned without token or payload");
+	}
 	push->payload_length = strlen(push->payload);
 	push->priority = DatumGetInt32(SPI_getbinval(row, desc, PLANNED_PRIORITY,
 												 &isnull));

@@ -62,6 +62,7 @@ typedef struct Push
 	int			attempts;		/* charged before this one */
 	bool		waiting;		/* has a row in imp_push.waiting */
 	bool		settling;		/* in the batch being settled */
+	bool		bare;			/* its outcome could not be stored whole */
 	bool		probe;			/* tries an open circuit */
 
 	/* From the transport, set before the push is handed back. */
@@ -75,7 +76,7 @@ typedef struct Push
 
 	/* The transport's own */
 	int			resends;		/* sent again on its own account */
-	char		reason_text[48];	/* a reason that is not in the table */
+	char		reason_text[48];	/* a reason that is not a constant */
 }			Push;
 
 extern void push_init(MemoryContext parent);

@@ -20,6 +20,9 @@
 #include "send.h"
 #include "sender.h"
 
+/* A certificate that is not known yet will be soon (microseconds). */
+#define UNKNOWN_PAUSE (INT64CONST(1) * 1000000)
+
 /* Events that are taken from the kernel at a time */
 #define EVENTS 64
 
@@ -134,6 +137,10 @@ send_set_certificate(Certificate *cert)
 	}
 
 	sender_retarget(sender, lane_target(cert));
+
+	/* What was learned about the tokens was learned another way. */
+	sender_release_held(sender, VERDICT_FREE_RETRY, now);
+	guard_forget(&sender->guard);
 	if (cert->fault != NULL)
 		sender_open_circuit(sender, CIRCUIT_FAULT, cert->fault,
 							cert->fault_detail, now);
@@ -241,8 +248,8 @@ send_submit(Push *push)
 	if (sender_shared.stopping)
 		sender_answer(NULL, push, VERDICT_FREE_RETRY, "stopping", now, now);
 	else if (sender == NULL || sender->target == NULL)
-		sender_answer(NULL, push, VERDICT_FREE_RETRY, "no_certificate", now,
-					  now);
+		sender_answer(NULL, push, VERDICT_FREE_RETRY, "no_certificate",
+					  now + UNKNOWN_PAUSE, now);
 	else
 		accept_push(sender, push, now);
 }
@@ -290,17 +297,9 @@ send_timeout(TimestampTz now)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 		int64		own = sender_next_tick(sender, now, clock);
-		TimestampTz probe_at;
 
 		if (own >= 0 && (next < 0 || own < next))
 			next = own;
-		probe_at = circuit_next_probe(&sender->circuit);
-		if (!TIMESTAMP_IS_NOEND(probe_at))
-		{
-			own = clock + Max(probe_at - now, 0);
-			if (next < 0 || own < next)
-				next = own;
-		}
 	}
 	if (next < 0)
 		return -1;
@@ -521,6 +520,22 @@ send_probe_due(TimestampTz now)
 	return NULL;
 }
 
+TimestampTz
+send_next_probe(void)
+{
+	TimestampTz next = DT_NOEND;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &senders)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (sender->target != NULL)
+			next = Min(next, circuit_next_probe(&sender->circuit));
+	}
+	return next;
+}
+
 void
 send_probe_with_next(const char *certificate)
 {
@@ -528,6 +543,26 @@ send_probe_with_next(const char *certificate)
 
 	if (sender != NULL)
 		sender->circuit.nothing_waits = true;
+}
+
+void
+send_probe_later(const char *certificate)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender == NULL)
+		return;
+	guard_forget_tried(&sender->guard);
+	circuit_probe_later(&sender->circuit, GetCurrentTimestamp());
+}
+
+void
+send_waits(const char *certificate)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender != NULL)
+		sender->circuit.nothing_waits = false;
 }
 
 bool

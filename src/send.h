@@ -37,7 +37,10 @@ extern void send_submit(Push *push);
 /* Moves data: call when the epoll descriptor is readable or time has come. */
 extern void send_drive(TimestampTz now);
 
-/* Milliseconds until send_drive() must be called; -1: not before data comes. */
+/*
+ * Milliseconds until send_drive() must be called; -1: not before data comes.
+ * Probes are not its business, see send_next_probe().
+ */
 extern long send_timeout(TimestampTz now);
 
 /* Pops a push that has its verdict, or NULL. */
@@ -84,11 +87,23 @@ extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
  * worker submits one waiting push of it with probe = true. */
 extern const char *send_probe_due(TimestampTz now);
 
+/* When send_probe_due() will have something; DT_NOEND: not foreseeable. */
+extern TimestampTz send_next_probe(void);
+
 /*
  * Nothing waits that could be the probe: the next push submitted is it.  (As
  * is any push submitted while a probe is due.)
  */
 extern void send_probe_with_next(const char *certificate);
+
+/*
+ * What waits is no good for a probe, for its tokens have just been refused:
+ * after a while they are tried again.
+ */
+extern void send_probe_later(const char *certificate);
+
+/* Something waits again that could be the probe. */
+extern void send_waits(const char *certificate);
 
 /*
  * False if APNs has refused this token as bad a short time ago: then it is no

@@ -431,7 +431,8 @@ start_push(Sender *sender, Lane *lane, TimestampTz now, int64 clock)
 		verdict_collect(sender, lane, now);
 		return;
 	}
-	sender_answer(sender, push, VERDICT_FREE_RETRY, "cannot_send", now, now);
+	sender_answer(sender, push, VERDICT_FREE_RETRY, "cannot_send",
+				  now + 1000000, now);
 	sender_open_circuit(sender, CIRCUIT_CONNECTION, "cannot_send",
 						"libcurl could not take the request", now);
 }
@@ -446,7 +447,7 @@ sender_pump(Sender *sender, TimestampTz now)
 
 		if (sender->target == NULL)
 		{
-			sender_flush(sender, "no_certificate", true, now, now);
+			sender_flush(sender, "no_certificate", true, now + 1000000, now);
 			break;
 		}
 		if (lacks_token(sender, now) || !has_share(sender) ||

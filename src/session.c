@@ -41,6 +41,8 @@ static const char *const known_versions[] = {"1.0"};
 #define STATEMENT_TIMEOUT_MS 30000
 
 static bool in_transaction = false;
+static MemoryContext outer_context; /* of whoever began the transaction */
+static Oid	adopted = InvalidOid;	/* the extension that we work for */
 
 void
 session_pin(void)
@@ -60,6 +62,7 @@ session_pin(void)
 		{"IntervalStyle", "postgres"},
 		{"bytea_output", "hex"},
 		{"jit", "off"},
+		{"exit_on_error", "off"},
 		{"max_parallel_workers_per_gather", "0"},
 		{"plan_cache_mode", "force_generic_plan"},
 
@@ -77,10 +80,21 @@ session_pin(void)
 						PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* Finds the extension's row; false if there is none. */
+void
+session_adopt(void)
+{
+	adopted = InvalidOid;
+}
+
+/*
+ * Finds the row of the extension that we work for; false if there is none.
+ * One that was dropped and created anew is another: what is in memory does
+ * not belong to it.
+ */
 static bool
 read_extension(Oid *owner, bool *version_known)
 {
+	Oid			found = InvalidOid;
 	Relation	relation;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -101,6 +115,7 @@ read_extension(Oid *owner, bool *version_known)
 											 RelationGetDescr(relation),
 											 &isnull));
 
+		found = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
 		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
 		*version_known = false;
 		for (int i = 0; i < lengthof(known_versions); i++)
@@ -109,7 +124,9 @@ read_extension(Oid *owner, bool *version_known)
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return HeapTupleIsValid(tuple);
+	if (!OidIsValid(adopted))
+		adopted = found;
+	return OidIsValid(found) && found == adopted;
 }
 
 SessionState
@@ -119,6 +136,10 @@ session_begin(SessionRole role)
 	bool		version_known = false;
 	SessionState state = SESSION_READY;
 
+	outer_context = CurrentMemoryContext;
+
+	/* What was meant for an earlier statement. */
+	QueryCancelPending = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	in_transaction = true;
@@ -126,7 +147,7 @@ session_begin(SessionRole role)
 
 	if (!read_extension(&acting_as, &version_known))
 		state = SESSION_NO_EXTENSION;
-	else if (!version_known)
+	else if (!version_known && role != SESSION_STATUS)
 		state = SESSION_UNKNOWN_VERSION;
 	else if (role == SESSION_WORKER && imp_role[0] != '\0')
 	{
@@ -140,6 +161,7 @@ session_begin(SessionRole role)
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 		in_transaction = false;
+		MemoryContextSwitchTo(outer_context);
 		return state;
 	}
 
@@ -161,6 +183,7 @@ session_commit(void)
 	in_transaction = false;
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
+	MemoryContextSwitchTo(outer_context);
 }
 
 void
@@ -173,6 +196,7 @@ session_abort(void)
 
 	/* This also ends SPI and brings back the user. */
 	AbortCurrentTransaction();
+	MemoryContextSwitchTo(outer_context);
 }
 
 SPIPlanPtr
@@ -207,17 +231,16 @@ session_array(Datum *values, bool *nulls, int n, Oid type)
 }
 
 int
-session_recover(MemoryContext context, const char *doing)
+session_recover(const char *doing)
 {
 	ErrorData  *error;
 	int			sqlstate;
 
 	HOLD_INTERRUPTS();
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(outer_context);
 	error = CopyErrorData();
 	FlushErrorState();
 	session_abort();
-	MemoryContextSwitchTo(context);
 
 	sqlstate = error->sqlerrcode;
 	status_error(doing, sqlstate,

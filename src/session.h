@@ -12,14 +12,17 @@
 typedef enum SessionRole
 {
 	SESSION_WORKER,				/* imp_push.role, or the owner */
-	SESSION_OWNER				/* keys, provider tokens, the worker's state */
+	SESSION_OWNER,				/* keys, provider tokens, the worker's state */
+	SESSION_STATUS				/* the owner, to say that the version is not
+								 * known */
 }			SessionRole;
 
 /* What the database looks like from inside a transaction. */
 typedef enum SessionState
 {
 	SESSION_READY,
-	SESSION_NO_EXTENSION,		/* dropped, or not there yet */
+	SESSION_NO_EXTENSION,		/* dropped, also if created anew; or not there
+								 * yet */
 	SESSION_UNKNOWN_VERSION,	/* SQL of a version that this library does
 								 * not know */
 	SESSION_NO_ROLE				/* imp_push.role does not exist */
@@ -29,10 +32,16 @@ typedef enum SessionState
 extern void session_pin(void);
 
 /*
+ * The extension that is there at the next session_begin() is the one to work
+ * for, until this is called again.
+ */
+extern void session_adopt(void);
+
+/*
  * Begins a transaction with SPI connected and a snapshot, acting as role.  If
  * the answer is not SESSION_READY, nothing has begun.  session_commit() or,
  * after an error, session_abort() ends it; the latter may be called at any
- * time.
+ * time.  Either way the memory context is then the one from before.
  */
 extern SessionState session_begin(SessionRole role);
 extern void session_commit(void);
@@ -53,7 +62,7 @@ extern Datum session_array(Datum *values, bool *nulls, int n, Oid type);
  * SQLSTATE.  The error's text is kept only if it is about the moment, for
  * what is about data quotes it.
  */
-extern int	session_recover(MemoryContext context, const char *doing);
+extern int	session_recover(const char *doing);
 
 /* Whether an error says more about the moment than about the data. */
 extern bool session_error_is_passing(int sqlstate);

@@ -22,6 +22,7 @@
 #include "cursor.h"
 #include "dead_token.h"
 #include "plan.h"
+#include "send.h"
 #include "session.h"
 #include "settle.h"
 #include "status.h"
@@ -84,6 +85,7 @@ static TimestampTz first_answer;
 static TimestampTz retry_at;
 static TimestampTz cursor_stored_at;
 
+static bool lighten(int *size, int sqlstate);
 static int	settle_batch(int size);
 static void settle_transaction(int size);
 static void write_rows(int size);
@@ -117,11 +119,11 @@ settle_pending(void)
 }
 
 TimestampTz
-settle_due(void)
+settle_due(bool more_to_come)
 {
 	TimestampTz due = DT_NOEND;
 
-	if (answered_count >= BATCH_SIZE)
+	if (answered_count >= BATCH_SIZE || (answered_count > 0 && !more_to_come))
 		due = DT_NOBEGIN;
 	else if (answered_count > 0)
 		due = TimestampTzPlusMilliseconds(first_answer, BATCH_DELAY_MS);
@@ -146,24 +148,47 @@ settle_run(void)
 
 		if (sqlstate == 0)
 			size = Min(Max(size * 2, 1), answered_count);
-		else if (session_error_is_passing(sqlstate) || size == 0)
+		else if (session_error_is_passing(sqlstate) ||
+				 !lighten(&size, sqlstate))
 		{
 			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   RETRY_DELAY_MS);
 			return false;
 		}
-		else if (size > 1)
-			size /= 2;
-		else
-		{
-			Push	   *push = dlist_head_element(Push, node, &answered);
-
-			/* What it brought along cannot be stored: leave that out. */
-			push->verdict = VERDICT_FAILED;
-			push->reason = pstrdup(unpack_sql_state(sqlstate));
-			push->detail = NULL;
-		}
 	} while (answered_count > 0);
+	return true;
+}
+
+/*
+ * Something in a batch of this size cannot be stored: makes the next try an
+ * easier one.  False if there is nothing left that could be left out.
+ */
+static bool
+lighten(int *size, int sqlstate)
+{
+	Push	   *push;
+
+	/* The bindings are the users', with triggers of their own perhaps. */
+	if (dead_tokens_one_by_one())
+		return true;
+	if (*size > 1)
+	{
+		*size /= 2;
+		return true;
+	}
+	if (*size == 0)
+		return false;
+
+	/* What it brought along: then it is known at least that it is over. */
+	push = dlist_head_element(Push, node, &answered);
+	if (push->bare)
+		return false;
+	push->bare = true;
+	push->verdict = VERDICT_FAILED;
+	strlcpy(push->reason_text, unpack_sql_state(sqlstate),
+			sizeof(push->reason_text));
+	push->reason = push->reason_text;
+	push->detail = NULL;
 	return true;
 }
 
@@ -180,7 +205,7 @@ settle_batch(int size)
 	}
 	PG_CATCH();
 	{
-		sqlstate = session_recover(batch_context, "settle");
+		sqlstate = session_recover("settle");
 	}
 	PG_END_TRY();
 
@@ -194,9 +219,17 @@ settle_batch(int size)
 static void
 settle_transaction(int size)
 {
+	SessionState state = status_begin(SESSION_WORKER);
 	bool		with_cursor;
 
-	if (status_begin(SESSION_WORKER) != SESSION_READY)
+	if (state == SESSION_NO_EXTENSION)
+	{
+		/* There is nobody left to be told. */
+		dead_tokens_forget();
+		cursor_stored();
+		return;
+	}
+	if (state != SESSION_READY)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension imp_push is not as it was a moment ago")));
@@ -384,7 +417,10 @@ forget_batch(int size)
 
 		if (push->verdict == VERDICT_RETRY ||
 			push->verdict == VERDICT_FREE_RETRY)
+		{
 			plan_due_changed(Min(push->due, push->expires_at));
+			send_waits(push->certificate);
+		}
 		else
 			status_outcome(push);
 		push_free(push);

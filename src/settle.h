@@ -17,13 +17,17 @@ extern void settle_add(Push *push);
 
 extern int	settle_pending(void);
 
-/* When settle_run() should be called; DT_NOEND: not before settle_add(). */
-extern TimestampTz settle_due(void);
+/*
+ * When settle_run() should be called; DT_NOEND: not before settle_add().
+ * more_to_come: answers are awaited, which may share the commit.
+ */
+extern TimestampTz settle_due(bool more_to_come);
 
 /*
  * Writes down what has been added, and the cursor if it has moved.  Runs
  * transactions of its own.  Returns false after an error of the moment: then
- * everything is still there, and settle_due() says when to try again.
+ * everything is still there, and settle_due() says when to try again.  If the
+ * extension is gone, so is what has been added.
  */
 extern bool settle_run(void);
 

@@ -135,7 +135,11 @@ status_begin(SessionRole role)
 	SessionState session = session_begin(role);
 
 	if (session == SESSION_NO_ROLE)
+	{
+		status_error("act as imp_push.role", ERRCODE_UNDEFINED_OBJECT,
+					 psprintf("role \"%s\" does not exist", imp_role));
 		status_state(WORKER_WAITING_FOR_ROLE);
+	}
 	else if (session == SESSION_UNKNOWN_VERSION)
 	{
 		if (state != WORKER_UNKNOWN_VERSION)
@@ -164,7 +168,7 @@ status_write(void)
 	written_at = GetCurrentTimestamp();
 	PG_TRY();
 	{
-		if (session_begin(SESSION_OWNER) == SESSION_READY)
+		if (session_begin(SESSION_STATUS) == SESSION_READY)
 		{
 			uint64		generation = send_circuit_generation();
 
@@ -179,7 +183,7 @@ status_write(void)
 	}
 	PG_CATCH();
 	{
-		session_recover(write_context, "write its status");
+		session_recover("write its status");
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);

@@ -48,6 +48,12 @@
 /* After an error of the moment. */
 #define RETRY_DELAY_MS 1000
 
+/* Probes planned in one go: data has to move in between. */
+#define PROBES_A_TURN 16
+
+/* Longer than that nobody sleeps. */
+#define WAIT_MS (3600 * 1000L)
+
 /* How long a worker that is told to go waits for its answers. */
 #define LEAVE_DELAY_MS 1000
 
@@ -63,7 +69,9 @@ typedef enum Leaving
 	LEAVE_TERMINATED			/* SIGTERM */
 }			Leaving;
 
+static MemoryContext turn_context;	/* reset at each turn */
 static Leaving leaving = STAY;
+static bool begun = false;		/* it is known how far the queue was read */
 static TimestampTz leave_by;	/* no longer than this */
 static bool look = true;		/* there may be new messages */
 static bool armed = false;		/* a commit will set our latch */
@@ -73,13 +81,16 @@ static uint64 circuits_seen;
 static WaitEventSet *wait_set;
 
 static bool own_queue(void);
-static bool begin_queue(void);
+static void begin(void);
+static void begin_queue(void);
 static void main_loop(void);
 static void handle_interrupts(void);
 static void carry(void);
 static void plan(void);
+static void plan_waiting(TimestampTz now);
 static void plan_probes(TimestampTz now);
-static bool plan_look(int max);
+static void plan_look(void);
+static void planned(PlanResult result);
 static void leave_if_told(void);
 static bool may_go(void);
 static void wait_for_something(void);
@@ -92,6 +103,8 @@ imp_push_worker_main(Datum main_arg)
 	session_pin();
 	pgstat_report_appname("imp_push worker");
 
+	turn_context = AllocSetContextCreate(TopMemoryContext, "imp_push turn",
+										 ALLOCSET_DEFAULT_SIZES);
 	push_init(TopMemoryContext);
 	plan_init(TopMemoryContext);
 	settle_init(TopMemoryContext);
@@ -106,8 +119,9 @@ imp_push_worker_main(Datum main_arg)
 
 	do
 	{
-		if (!own_queue() || !begin_queue())
+		if (!own_queue())
 			break;
+		begin();
 		main_loop();
 	} while (started_after_all());
 
@@ -141,20 +155,35 @@ own_queue(void)
 	return false;
 }
 
+static void
+begin(void)
+{
+	leaving = STAY;
+	begun = false;
+	look = true;
+	armed = false;
+	poll_at = plan_again_at = DT_NOBEGIN;
+	session_adopt();
+	plan_forget();
+	send_start_new();
+}
+
 /* Listens, and reads how far the worker before us came. */
-static bool
+static void
 begin_queue(void)
 {
 	bool		isnull;
 
-	leaving = STAY;
-	look = true;
-	armed = false;
-	if (session_begin(SESSION_OWNER) != SESSION_READY)
+	switch (status_begin(SESSION_OWNER))
 	{
-		/* Let the loop find out why, and say so. */
-		cursor_init(TopMemoryContext, "1:1:");
-		return true;
+		case SESSION_READY:
+			break;
+		case SESSION_NO_EXTENSION:
+			planned(PLAN_NOT_STARTED);
+			return;
+		default:
+			planned(PLAN_FAILED);
+			return;
 	}
 
 	/* LISTEN is refused here, and utility.c says what to do instead. */
@@ -165,7 +194,7 @@ begin_queue(void)
 												  SPI_tuptable->tupdesc, 1,
 												  &isnull)));
 	session_commit();
-	return true;
+	begun = true;
 }
 
 /*
@@ -183,6 +212,7 @@ started_after_all(void)
 		return false;
 
 	worker_slot_leave();
+	session_adopt();
 	if (session_begin(SESSION_OWNER) == SESSION_READY)
 	{
 		SPI_execute("SELECT started FROM imp_push.control", true, 1);
@@ -207,11 +237,14 @@ main_loop(void)
 {
 	for (;;)
 	{
+		/* What a turn leaves behind goes with it. */
+		MemoryContextReset(turn_context);
+		MemoryContextSwitchTo(turn_context);
+
 		handle_interrupts();
 		leave_if_told();
 		carry();
-		if (settle_due() <= GetCurrentTimestamp() ||
-			(settle_pending() > 0 && send_in_flight() == 0))
+		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
 			(void) settle_run();
 		credentials_refresh();
 		plan();
@@ -241,6 +274,9 @@ handle_interrupts(void)
 											   LEAVE_DELAY_MS);
 		send_stop_new();
 	}
+
+	/* There is no statement here that could be cancelled. */
+	QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
 
 	if (ConfigReloadPending)
@@ -248,7 +284,7 @@ handle_interrupts(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		credentials_reload();
-		look = true;
+		poll_at = plan_again_at = DT_NOBEGIN;
 	}
 
 	/* A listener that does not read blocks the whole cluster's queue. */
@@ -287,12 +323,21 @@ room(void)
 	return imp_max_in_flight - send_in_flight() - settle_pending();
 }
 
-/* Whether it is worth while to plan now. */
+static bool
+has_room(void)
+{
+	return room() >= Min(PAGE_MIN, imp_max_in_flight);
+}
+
+/*
+ * Whether it is worth while to look for work now; one that is disabled looks
+ * as well, for it may be stopped.
+ */
 static bool
 may_plan(TimestampTz now)
 {
-	return leaving == STAY && imp_enabled && now >= plan_again_at &&
-		room() >= Min(PAGE_MIN, imp_max_in_flight);
+	return leaving == STAY && now >= plan_again_at &&
+		(has_room() || !imp_enabled);
 }
 
 static void
@@ -306,8 +351,20 @@ plan(void)
 		plan_due_changed(DT_NOBEGIN);
 		poll_at = TimestampTzPlusMilliseconds(now, imp_poll_interval);
 	}
-	if (!imp_enabled && leaving == STAY)
-		status_state(WORKER_DISABLED);
+	if (!begun && may_plan(now))
+		begin_queue();
+	if (imp_enabled)
+		plan_waiting(now);
+	if (look && may_plan(now))
+		plan_look();
+	if (leaving == STAY && now >= plan_again_at)
+		status_state(!imp_enabled ? WORKER_DISABLED :
+					 send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
+}
+
+static void
+plan_waiting(TimestampTz now)
+{
 	if (!may_plan(now))
 		return;
 
@@ -318,52 +375,8 @@ plan(void)
 		plan_due_changed(DT_NOBEGIN);
 	}
 	plan_probes(now);
-	if (may_plan(now) && now >= plan_next_due() &&
-		plan_due(Min(room(), PAGE_SIZE), send_submit) == PLAN_FAILED)
-		plan_again_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
-	if (may_plan(now) && look)
-		look = plan_look(Min(room(), PAGE_SIZE));
-	if (leaving == STAY && now >= plan_again_at)
-		status_state(send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
-}
-
-/*
- * Looks for new messages; returns whether to look again before waiting.
- *
- * Armed first, then a snapshot: whatever this one does not see will ring.  So
- * the wait can begin as soon as all that it does see has been read.
- */
-static bool
-plan_look(int max)
-{
-	if (!armed)
-	{
-		worker_slot_arm();
-		armed = true;
-	}
-	status_pass();
-
-	switch (plan_new(max, send_submit))
-	{
-		case PLAN_NOTHING:
-		case PLAN_SOME:
-			return false;
-
-		case PLAN_MORE:
-			return true;
-
-		case PLAN_NOT_STARTED:
-			leaving = LEAVE_STOPPED;
-			leave_by = DT_NOEND;
-			send_stop_new();
-			return true;
-
-		case PLAN_FAILED:
-			break;
-	}
-	plan_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												RETRY_DELAY_MS);
-	return true;
+	if (may_plan(now) && now >= plan_next_due())
+		planned(plan_due(Min(room(), PAGE_SIZE), send_submit));
 }
 
 /* A push for each open circuit whose probe is due. */
@@ -372,17 +385,63 @@ plan_probes(TimestampTz now)
 {
 	const char *certificate;
 
-	while ((certificate = send_probe_due(now)) != NULL)
-	{
-		PlanResult	result = plan_probe(certificate, send_submit);
+	for (int i = 0; i < PROBES_A_TURN && may_plan(now) &&
+		 (certificate = send_probe_due(now)) != NULL; i++)
+		planned(plan_probe(certificate, send_submit));
+}
 
-		if (result == PLAN_NOTHING)
-			send_probe_with_next(certificate);
-		else if (result != PLAN_SOME)
-		{
-			plan_again_at = TimestampTzPlusMilliseconds(now, RETRY_DELAY_MS);
-			break;
-		}
+/*
+ * Looks for new messages, or only whether the database has been stopped.
+ *
+ * Armed first, then a snapshot: whatever this one does not see will ring.  So
+ * the wait can begin as soon as all that it does see has been read.  If the
+ * reading of that began before we were armed, somebody may have rung since
+ * then, so we look once more.
+ */
+static void
+plan_look(void)
+{
+	bool		older = cursor_reading() != NULL;
+	PlanResult	result;
+
+	if (!armed)
+	{
+		worker_slot_arm();
+		armed = true;
+	}
+	status_pass();
+	if (imp_enabled)
+		result = plan_new(Min(room(), PAGE_SIZE), send_submit);
+	else
+		result = plan_started();
+	if (result == PLAN_SOME || result == PLAN_MORE)
+		housekeeping_wanted();
+	look = result == PLAN_MORE || result == PLAN_FAILED ||
+		(older && imp_enabled);
+	planned(result);
+}
+
+/* What a look at the tables means for the next one. */
+static void
+planned(PlanResult result)
+{
+	switch (result)
+	{
+		case PLAN_NOTHING:
+		case PLAN_SOME:
+		case PLAN_MORE:
+			return;
+
+		case PLAN_NOT_STARTED:
+			leaving = LEAVE_STOPPED;
+			leave_by = DT_NOEND;
+			send_stop_new();
+			return;
+
+		case PLAN_FAILED:
+			plan_again_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														RETRY_DELAY_MS);
+			return;
 	}
 }
 
@@ -396,7 +455,7 @@ may_go(void)
 		return false;
 	if (leaving == LEAVE_STOPPED)
 		status_state(WORKER_STOPPED);
-	if (settle_due() < DT_NOEND)
+	if (settle_due(false) < DT_NOEND)
 		(void) settle_run();
 	status_write();
 	return true;
@@ -407,10 +466,15 @@ may_go(void)
  * -------------------------------------------------------------------------
  */
 
+/*
+ * Whatever is due now has been done in this turn, or cannot be done yet: no
+ * time of the past may stand here for ever.
+ */
 static long
 milliseconds_to_wait(TimestampTz now)
 {
-	TimestampTz due = Min(settle_due(), Min(status_due(), credentials_due()));
+	TimestampTz due = Min(settle_due(send_in_flight() > 0),
+						  Min(status_due(), credentials_due()));
 	long		transport = send_timeout(now);
 	long		own;
 
@@ -420,12 +484,20 @@ milliseconds_to_wait(TimestampTz now)
 	{
 		due = Min(due, Min(poll_at, housekeeping_due()));
 		if (may_plan(now))
-			due = Min(due, look ? now : plan_next_due());
+		{
+			if (look)
+				due = now;
+			if (imp_enabled)
+				due = Min(due, Min(plan_next_due(), send_next_probe()));
+		}
 		else if (now < plan_again_at)
 			due = Min(due, plan_again_at);
 	}
 
-	own = TimestampDifferenceMilliseconds(now, due);
+	if (TIMESTAMP_IS_NOEND(due))
+		own = WAIT_MS;
+	else
+		own = Min(TimestampDifferenceMilliseconds(now, due), WAIT_MS);
 	return transport >= 0 && transport < own ? transport : own;
 }
 

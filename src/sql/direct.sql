@@ -93,6 +93,8 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT d.id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		CASE
+			WHEN c.name IS NULL THEN 20
+			WHEN words.payload IS NULL THEN 18
 			WHEN d.kind = 'test' THEN NULL
 			WHEN at > d.created_at + s.push_ttl THEN 5
 			WHEN t.user_id IS NULL THEN 20
@@ -102,23 +104,27 @@ BEGIN ATOMIC
 			WHEN NOT c.enabled THEN 19
 		END,
 		CASE WHEN d.kind = 'test' THEN d.token ELSE t.token END,
-		CASE WHEN d.kind = 'test' THEN
-			imp_push.render_payload(d.title, NULL, d.body, NULL, NULL, NULL, NULL,
-				NULL, 'default', NULL, NULL, false, false, NULL, NULL,
-				NULL, NULL, NULL, NULL, NULL, false,
-				CASE c.push_type WHEN 'voip' THEN 5120 ELSE 4096 END)
-		ELSE
-			imp_push.render_payload(NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-				d.badge, NULL, NULL, NULL, false, false, NULL, NULL,
-				NULL, NULL, NULL, NULL, NULL, false, 4096)
-		END,
+		words.payload,
 		CASE WHEN c.push_type = 'voip' AND c.bundle_id NOT LIKE '%.voip'
 			THEN c.bundle_id || '.voip' ELSE c.bundle_id END,
 		CASE d.kind WHEN 'test' THEN 10 ELSE 5 END,
 		d.created_at + s.push_ttl, d.apns_id, d.attempts, d.kind = 'test', d.created_at
 	FROM imp_push.direct_push d
 		CROSS JOIN imp_push.settings s
-		JOIN imp_push.certificate c ON c.name = d.certificate
+		LEFT JOIN imp_push.certificate c ON c.name = d.certificate
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN d.kind = 'test' THEN
+				imp_push.render_payload(d.title, NULL, d.body, NULL, NULL, NULL,
+					NULL, NULL, 'default', NULL, NULL, false, false, NULL, NULL,
+					NULL, NULL, NULL, NULL, NULL, false,
+					CASE c.push_type WHEN 'voip' THEN 5120 ELSE 4096 END)
+			ELSE
+				imp_push.render_payload(NULL, NULL, NULL, NULL, NULL, NULL,
+					NULL, d.badge, NULL, NULL, NULL, false, false, NULL, NULL,
+					NULL, NULL, NULL, NULL, NULL, false, 4096)
+			END AS payload
+			OFFSET 0
+		) words
 		LEFT JOIN imp_push.device_token t
 			ON t.user_id = d.recipient AND t.device_id = d.device_id
 				AND t.certificate = d.certificate
@@ -154,8 +160,8 @@ BEGIN
 		INSERT INTO imp_push.delivery_log
 			(slot, msg_id, recipient, device_id, certificate, status, reason,
 			 apns_id, attempts, decided_at, finished_at)
-		SELECT current_slot, d.msg_id, d.recipient, d.device_id, d.certificate,
-			imp_push.check_status(d.check_no), imp_push.check_reason(d.check_no),
+		SELECT current_slot, d.msg_id, d.recipient, NULLIF(d.device_id, ''),
+			d.certificate, imp_push.check_status(d.check_no), imp_push.check_reason(d.check_no),
 			d.apns_id, d.attempts, at, at
 		FROM decided d
 		WHERE d.check_no IS NOT NULL

@@ -162,7 +162,9 @@ CREATE TABLE imp_push.direct_push (
 	apns_status	int,
 	created_at	timestamptz NOT NULL
 );
-CREATE INDEX direct_push_due_idx ON imp_push.direct_push (due);
+CREATE INDEX direct_push_due_idx ON imp_push.direct_push (certificate, due);
+CREATE INDEX direct_push_test_idx ON imp_push.direct_push (due) WHERE kind = 'test';
+CREATE INDEX direct_push_created_idx ON imp_push.direct_push (created_at);
 CREATE INDEX direct_push_recipient_idx ON imp_push.direct_push (recipient);
 
 COMMENT ON TABLE imp_push.direct_push IS
@@ -187,6 +189,29 @@ COMMENT ON COLUMN imp_push.direct_push.reason IS 'why it waits';
 COMMENT ON COLUMN imp_push.direct_push.apns_status IS
 	'HTTP status of the last attempt';
 COMMENT ON COLUMN imp_push.direct_push.created_at IS 'time of the call';
+
+-- A certificate that gets another name takes along what waits for it.
+CREATE FUNCTION imp_push.waiting_renamed() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE imp_push.waiting w SET certificate = NEW.name
+	WHERE w.certificate = OLD.name;
+	UPDATE imp_push.direct_push p SET certificate = NEW.name
+	WHERE p.certificate = OLD.name;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION imp_push.waiting_renamed() IS
+	'trigger: waiting pushes follow their certificate';
+
+CREATE TRIGGER waiting_renamed
+	AFTER UPDATE OF name ON imp_push.certificate
+	FOR EACH ROW WHEN (OLD.name <> NEW.name)
+	EXECUTE FUNCTION imp_push.waiting_renamed();
+COMMENT ON TRIGGER waiting_renamed ON imp_push.certificate IS
+	'Internal: waiting pushes follow their certificate.';
 
 CREATE FUNCTION imp_push.seen_by_worker() RETURNS pg_snapshot
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -73,7 +73,7 @@ COMMENT ON FUNCTION imp_push.settle(bigint[], text[], text[], text[], text[], uu
 	'records what became of a batch of pushes; all arguments are arrays of one length, one element a push';
 
 -- A message that cannot be planned harms itself only: it ends, or what waits
--- of it does.
+-- of it does.  A negative id is that of a direct push.
 CREATE FUNCTION imp_push.fail_message(id bigint, reason text, at timestamptz)
 RETURNS void
 LANGUAGE sql VOLATILE
@@ -82,16 +82,27 @@ BEGIN ATOMIC
 		DELETE FROM imp_push.waiting w
 		WHERE w.message_id = fail_message.id
 		RETURNING w.*
+	), ended_direct AS (
+		DELETE FROM imp_push.direct_push p
+		WHERE p.id = - fail_message.id
+		RETURNING p.*
 	)
 	INSERT INTO imp_push.delivery_log
 		(slot, message_id, msg_id, recipient, device_id, certificate, status,
 		 reason, apns_id, apns_status, attempts, decided_at, finished_at)
-	SELECT imp_push.log_slot(), m.id, m.msg_id, m.recipient, e.device_id,
-		e.certificate, 'failed', fail_message.reason, e.apns_id, e.apns_status,
-		COALESCE(e.attempts, 0), fail_message.at, fail_message.at
-	FROM imp_push.offline_message m
-		LEFT JOIN ended e ON e.message_id = m.id
-	WHERE m.id = fail_message.id;
+	SELECT imp_push.log_slot(), f.message_id, f.msg_id, f.recipient, f.device_id,
+		f.certificate, 'failed', fail_message.reason, f.apns_id, f.apns_status,
+		COALESCE(f.attempts, 0), fail_message.at, fail_message.at
+	FROM (
+		SELECT m.id AS message_id, m.msg_id, m.recipient, e.device_id,
+			e.certificate, e.apns_id, e.apns_status, e.attempts
+		FROM imp_push.offline_message m
+			LEFT JOIN ended e ON e.message_id = m.id
+		WHERE m.id = fail_message.id
+		UNION ALL
+		SELECT NULL, p.msg_id, p.recipient, NULLIF(p.device_id, ''),
+			p.certificate, p.apns_id, p.apns_status, p.attempts
+		FROM ended_direct p) f;
 END;
 COMMENT ON FUNCTION imp_push.fail_message(bigint, text, timestamptz) IS
 	'ends a message that cannot be planned; reason is the SQLSTATE';
@@ -115,7 +126,8 @@ BEGIN
 			WITH ORDINALITY
 			AS d(user_id, device_id, certificate, token, reason, ms, place)
 	), matching AS MATERIALIZED (
-		SELECT t.user_id, t.device_id, t.certificate, d.reason, d.place
+		SELECT t.user_id, t.device_id, t.certificate, d.token, d.reason, d.ms,
+			d.place
 		FROM dead d
 			JOIN imp_push.device_token t
 				ON t.user_id = d.user_id
@@ -141,6 +153,10 @@ BEGIN
 		WHERE t.user_id = m.user_id
 			AND t.device_id = m.device_id
 			AND t.certificate = m.certificate
+			-- once more: somebody may have written it since we looked
+			AND t.token = m.token
+			AND t.disabled_at IS NULL
+			AND (m.ms = 0 OR t.registered_at <= to_timestamp(m.ms / 1000.0))
 		RETURNING m.place
 	)
 	SELECT m.place::int

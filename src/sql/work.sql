@@ -68,23 +68,71 @@ $$;
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
 	'plans new messages: writes the outcome of those who get nothing, returns the pushes';
 
+-- The certificates that something waits for, those that are gone included: what
+-- waits for one of these has to end.  From name to name through the index.
+CREATE FUNCTION imp_push.waited_for() RETURNS SETOF text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	WITH RECURSIVE waited_for(name) AS (
+		(SELECT w.certificate
+		 FROM imp_push.waiting w
+		 ORDER BY w.certificate
+		 LIMIT 1)
+		UNION ALL
+		SELECT (
+			SELECT w.certificate
+			FROM imp_push.waiting w
+			WHERE w.certificate > f.name
+			ORDER BY w.certificate
+			LIMIT 1)
+		FROM waited_for f
+		WHERE f.name IS NOT NULL
+	), pushed_to(name) AS (
+		(SELECT p.certificate
+		 FROM imp_push.direct_push p
+		 ORDER BY p.certificate
+		 LIMIT 1)
+		UNION ALL
+		SELECT (
+			SELECT p.certificate
+			FROM imp_push.direct_push p
+			WHERE p.certificate > f.name
+			ORDER BY p.certificate
+			LIMIT 1)
+		FROM pushed_to f
+		WHERE f.name IS NOT NULL
+	)
+	SELECT f.name FROM waited_for f WHERE f.name IS NOT NULL
+	UNION
+	SELECT f.name FROM pushed_to f WHERE f.name IS NOT NULL;
+END;
+COMMENT ON FUNCTION imp_push.waited_for() IS
+	'the certificates that pushes wait for, whether they are there or not';
+
 -- What is due.  Certificates whose circuit is open are left alone until a
--- probe, but for messages whose life is over.  in_flight are the apns-ids of
--- pushes under way.
+-- probe, but for messages whose life is over, and for tests.  in_flight are
+-- the apns-ids of pushes under way.
 CREATE FUNCTION imp_push.next_waiting(at timestamptz, open_circuits text[],
 									  in_flight uuid[], max int)
 RETURNS TABLE (message_id bigint, device_id text, certificate text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	(SELECT due.message_id, due.device_id, due.certificate
-	 FROM imp_push.certificate c
+	 FROM imp_push.waited_for() c(name)
 		CROSS JOIN LATERAL (
-			SELECT w.message_id, w.device_id, w.certificate, w.due
-			FROM imp_push.waiting w
-			WHERE w.certificate = c.name AND w.due <= next_waiting.at
+			(SELECT w.message_id, w.device_id, w.certificate, w.due
+			 FROM imp_push.waiting w
+			 WHERE w.certificate = c.name AND w.due <= next_waiting.at
 				AND w.apns_id <> ALL (next_waiting.in_flight)
-			ORDER BY w.due
-			LIMIT next_waiting.max) due
+			 ORDER BY w.due
+			 LIMIT next_waiting.max)
+			UNION ALL
+			(SELECT -p.id, p.device_id, p.certificate, p.due
+			 FROM imp_push.direct_push p
+			 WHERE p.certificate = c.name AND p.due <= next_waiting.at
+				AND p.apns_id <> ALL (next_waiting.in_flight)
+			 ORDER BY p.due
+			 LIMIT next_waiting.max)) due
 	 WHERE c.name <> ALL (next_waiting.open_circuits)
 	 ORDER BY due.due
 	 LIMIT next_waiting.max)
@@ -98,9 +146,16 @@ BEGIN ATOMIC
 	UNION
 	(SELECT -p.id, p.device_id, p.certificate
 	 FROM imp_push.direct_push p
-	 WHERE p.due <= next_waiting.at
+	 WHERE p.kind = 'test' AND p.due <= next_waiting.at
 		AND p.apns_id <> ALL (next_waiting.in_flight)
 	 ORDER BY p.due
+	 LIMIT next_waiting.max)
+	UNION
+	(SELECT -p.id, p.device_id, p.certificate
+	 FROM imp_push.direct_push p
+	 WHERE p.created_at < next_waiting.at - (SELECT s.push_ttl FROM imp_push.settings s)
+		AND p.apns_id <> ALL (next_waiting.in_flight)
+	 ORDER BY p.created_at
 	 LIMIT next_waiting.max);
 END;
 COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
@@ -135,14 +190,21 @@ LANGUAGE sql STABLE
 RETURN (
 	SELECT LEAST(
 		(SELECT pg_catalog.min(due.due)
-		 FROM imp_push.certificate c
+		 FROM imp_push.waited_for() c(name)
 			CROSS JOIN LATERAL (
-				SELECT w.due
-				FROM imp_push.waiting w
-				WHERE w.certificate = c.name
+				(SELECT w.due
+				 FROM imp_push.waiting w
+				 WHERE w.certificate = c.name
 					AND w.apns_id <> ALL (next_due.in_flight)
-				ORDER BY w.due
-				LIMIT 1) due
+				 ORDER BY w.due
+				 LIMIT 1)
+				UNION ALL
+				(SELECT p.due
+				 FROM imp_push.direct_push p
+				 WHERE p.certificate = c.name
+					AND p.apns_id <> ALL (next_due.in_flight)
+				 ORDER BY p.due
+				 LIMIT 1)) due
 		 WHERE c.name <> ALL (next_due.open_circuits)),
 		(SELECT w.expires_at
 		 FROM imp_push.waiting w
@@ -151,8 +213,13 @@ RETURN (
 		 LIMIT 1),
 		(SELECT p.due
 		 FROM imp_push.direct_push p
-		 WHERE p.apns_id <> ALL (next_due.in_flight)
+		 WHERE p.kind = 'test' AND p.apns_id <> ALL (next_due.in_flight)
 		 ORDER BY p.due
+		 LIMIT 1),
+		(SELECT p.created_at + (SELECT s.push_ttl FROM imp_push.settings s)
+		 FROM imp_push.direct_push p
+		 WHERE p.apns_id <> ALL (next_due.in_flight)
+		 ORDER BY p.created_at
 		 LIMIT 1)));
 COMMENT ON FUNCTION imp_push.next_due(text[], uuid[]) IS
 	'when the next waiting push is due or its message''s life is over; NULL: none';
@@ -241,7 +308,7 @@ BEGIN
 	)
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, w.attempts, true, false,
+		d.collapse_id, w.apns_id, d.expires_at, d.detail, w.attempts, true, false,
 		d.created_at
 	FROM decided d
 		JOIN imp_push.waiting w

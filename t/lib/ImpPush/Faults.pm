@@ -1,0 +1,128 @@
+# Faults.pm
+#		What the tests of faults have in common: figures of what arrived, and
+#		what a process has used.
+#
+# Reads the simulator's log without decoding it, for there may be tens of
+# thousands of requests.  Never waits.
+
+package ImpPush::Faults;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use Test::More;
+
+our @EXPORT = qw(figures none_lost cpu_seconds resident_kb);
+
+=pod
+
+=head1 NAME
+
+ImpPush::Faults - figures for the tests of faults
+
+=head1 FUNCTIONS
+
+=over
+
+=item figures($sim)
+
+What has arrived since C<< $sim->forget >>:
+
+  { requests    all of them
+    messages    (token, msg_id) that were accepted at least once
+    repeated    accepted again
+    other_id    (token, msg_id) that came under more than one apns-id
+    resent      sent again, whatever became of it before }
+
+=cut
+
+sub figures
+{
+	my ($sim) = @_;
+	my (%accepted, %sent, %ids);
+	my $requests = 0;
+
+	foreach my $line (@{ $sim->read_logs })
+	{
+		my ($token) = $line =~ /"token":"([^"]*)"/;
+		my ($id) = $line =~ /"apns-id":"([^"]*)"/;
+		my ($message) = $line =~ /\\"m\\":\\"(.*?)\\"/;
+		my $key = "$token/" . (defined $message ? $message : '');
+
+		$requests++;
+		$sent{$key}++;
+		$ids{$key}->{$id} = 1 if defined $id;
+		$accepted{$key}++ if $line =~ /"status":200\b/;
+	}
+	my $figures = {
+		requests => $requests,
+		messages => scalar keys %accepted,
+		other_id => scalar(grep { keys %$_ > 1 } values %ids),
+		repeated => 0,
+		resent => 0,
+	};
+	$figures->{repeated} += $_ - 1 foreach values %accepted;
+	$figures->{resent} += $_ - 1 foreach values %sent;
+	return $figures;
+}
+
+=item none_lost($sim, $number, $name)
+
+Tests that so many different messages were accepted, and that whatever came
+more than once came under one apns-id; prints the figures and returns them.
+
+=cut
+
+sub none_lost
+{
+	my ($sim, $number, $name) = @_;
+	my $figures = figures($sim);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	diag(
+		sprintf '%s: sent %d, lost %d, repeated %d (%s), sent again %d',
+		$name,
+		$figures->{messages},
+		$number - $figures->{messages},
+		$figures->{repeated},
+		$figures->{other_id}
+		? "$figures->{other_id} with another apns-id"
+		: 'same apns-id',
+		$figures->{resent});
+	is($figures->{messages}, $number, "$name: none is lost");
+	is($figures->{other_id}, 0, "$name: whatever comes twice has one apns-id");
+	return $figures;
+}
+
+=item cpu_seconds($pid), resident_kb($pid)
+
+=back
+
+=cut
+
+sub cpu_seconds
+{
+	my ($pid) = @_;
+
+	open my $file, '<', "/proc/$pid/stat" or return;
+	my $line = <$file>;
+	my @fields = split ' ', $line =~ s/^.*\) //r;
+
+	# utime and stime, in ticks of which there are always 100 for user space
+	return ($fields[11] + $fields[12]) / 100;
+}
+
+sub resident_kb
+{
+	my ($pid) = @_;
+
+	open my $file, '<', "/proc/$pid/status" or return;
+	foreach (<$file>)
+	{
+		return $1 if /^RssAnon:\s+(\d+)/;
+	}
+	return;
+}
+
+1;
