@@ -2,9 +2,9 @@
  * builtin_text.sql
  *		The texts that imp_push brings along, in Chinese and English.
  *
- * Owns imp_push.builtin_text and the way from a person's language to a text.
- * The owner edits the texts and adds languages and message types; a dump
- * takes them along.
+ * Owns imp_push.builtin_text.  The owner edits the texts and adds languages and
+ * message types; a dump takes them along.  Which of them a person gets is said
+ * in words.sql.
  */
 
 CREATE TABLE imp_push.builtin_text (
@@ -73,40 +73,5 @@ INSERT INTO imp_push.builtin_text (language, key, value) VALUES
 	('en', 'file', '[File]'),
 	('en', 'custom', '[Custom message]'),
 	('en', 'combine', '[Chat history]');
-
-/*
- * The tags that a language matches, the nearest first: zh-Hans-CN, zh-Hans,
- * zh.  In lower case and with hyphens, as tags are compared: iOS also writes
- * zh_CN.
- */
-CREATE FUNCTION imp_push.language_chain(language text) RETURNS text[]
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (
-		SELECT pg_catalog.array_agg(pg_catalog.array_to_string(part[1:n], '-') ORDER BY n DESC)
-		FROM (SELECT pg_catalog.string_to_array(
-					pg_catalog.lower(pg_catalog.translate(language_chain.language, '_', '-')), '-') AS part) AS tag,
-			pg_catalog.generate_series(1, pg_catalog.cardinality(part)) AS n);
-COMMENT ON FUNCTION imp_push.language_chain(text) IS
-'the language tags that a language matches, the nearest first: zh-hans-cn, zh-hans, zh';
-
-/*
- * One built-in text for a person's language, else for the default language,
- * else in English.  For a batch: ask once for each language in it.
- */
-CREATE FUNCTION imp_push.builtin_text_for(language text, default_language text, key text) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (
-		SELECT text.value
-		FROM pg_catalog.unnest(
-				imp_push.language_chain(builtin_text_for.language)
-				|| imp_push.language_chain(builtin_text_for.default_language)
-				|| ARRAY['en']) WITH ORDINALITY AS tag(language, rank)
-			JOIN imp_push.builtin_text AS text
-				ON pg_catalog.lower(pg_catalog.translate(text.language, '_', '-')) = tag.language
-		WHERE text.key = builtin_text_for.key
-		ORDER BY tag.rank
-		LIMIT 1);
-COMMENT ON FUNCTION imp_push.builtin_text_for(text, text, text) IS
-'the built-in text of a key for a language, else for the default language, else in English';
 
 SELECT pg_catalog.pg_extension_config_dump('imp_push.builtin_text', '');
