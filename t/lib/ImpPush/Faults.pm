@@ -13,7 +13,8 @@ use warnings;
 use Exporter 'import';
 use Test::More;
 
-our @EXPORT = qw(figures none_lost cpu_seconds resident_kb);
+our @EXPORT =
+  qw(figures none_lost accepted_count cpu_seconds resident_kb worker_process);
 
 =pod
 
@@ -93,6 +94,51 @@ sub none_lost
 	is($figures->{messages}, $number, "$name: none is lost");
 	is($figures->{other_id}, 0, "$name: whatever comes twice has one apns-id");
 	return $figures;
+}
+
+=item accepted_count($sim)
+
+How many requests have been accepted so far.
+
+=cut
+
+sub accepted_count
+{
+	my ($sim) = @_;
+
+	return scalar grep { /"status":200\b/ } @{ $sim->read_logs };
+}
+
+=item worker_process($node)
+
+The process of a worker, found without asking the server, which takes time and
+may not be possible; undef if there is none.
+
+=cut
+
+sub worker_process
+{
+	my ($node) = @_;
+	my ($postmaster) = PostgreSQL::Test::Utils::slurp_file(
+		$node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+
+	foreach my $pid (split ' ',
+		slurp("/proc/$postmaster/task/$postmaster/children"))
+	{
+		return $pid if slurp("/proc/$pid/cmdline") =~ /imp_push worker/;
+	}
+	return;
+}
+
+# What a file of /proc holds; '' if the process has just ended.
+sub slurp
+{
+	my ($path) = @_;
+
+	open my $file, '<', $path or return '';
+	local $/;
+	my $text = <$file>;
+	return defined $text ? $text : '';
 }
 
 =item cpu_seconds($pid), resident_kb($pid)
