@@ -225,6 +225,7 @@ COMMENT ON FUNCTION imp_push.seen_by_worker() IS
 -- seen was taken, then what began later (an OR of the two would be a
 -- sequential scan).  settled is looked up only
 -- while the worker recovers: in later passes nothing can have been planned.
+-- OFFSET 0 keeps the planner from hashing the whole log for a page.
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
 									   max int, recovering boolean)
@@ -237,10 +238,12 @@ BEGIN ATOMIC
 				SELECT FROM imp_push.delivery_log l
 				WHERE l.recipient = page.recipient
 					AND l.msg_id = page.msg_id
-					AND l.message_id = page.id)
+					AND l.message_id = page.id
+				OFFSET 0)
 			OR EXISTS (
 				SELECT FROM imp_push.waiting w
-				WHERE w.message_id = page.id))
+				WHERE w.message_id = page.id
+				OFFSET 0))
 	FROM (
 		(SELECT m.id, m.queued_xid, m.recipient, m.msg_id
 		 FROM pg_catalog.pg_snapshot_xip(seen) AS under_way(xid)
