@@ -30,6 +30,10 @@ $node->psql('postgres', 'CREATE EXTENSION imp_push', stderr => \$stderr);
 like($stderr, qr/NOTICE:.*preload/s,
 	'CREATE EXTENSION says that the library is not preloaded');
 like($stderr, qr/start\(\)/, 'and that nothing is pushed before start()');
+is( $node->safe_psql(
+		'postgres', 'SELECT worker, pid, state FROM imp_push.worker_status'),
+	'0||stopped',
+	'worker_status says that it is stopped');
 set_certificate($node, 'chat', $sim);
 bind_users($node, 100);
 

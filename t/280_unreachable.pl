@@ -54,7 +54,7 @@ bind_users($node, $number);
 
 $sim->stop;
 insert_to_users($node, $number, msg_id => 'no server');
-check_circuit('no server', qr/connect/i);
+check_circuit('no server', qr/^cannot_connect$/);
 $sim->start;
 check_mended('no server');
 
@@ -69,7 +69,7 @@ $node->reload;
 $node->safe_psql('postgres',
 	'SELECT pg_terminate_backend(' . wait_for_worker($node) . ', 10000)');
 insert_to_users($node, $number, msg_id => 'wrong CA');
-check_circuit('wrong CA', qr/tls/i);
+check_circuit('wrong CA', qr/^tls_verification_failed$/);
 $node->append_conf('postgresql.conf',
 	"imp_push.ca_file = '" . $sim->ca_file . "'");
 $node->reload;
@@ -85,7 +85,7 @@ foreach my $case ([ 'plain HTTP', '--plain' ], [ 'HTTP/1.1', '--http1' ])
 	$sim->start($argument);
 	$sim->forget;
 	insert_to_users($node, $number, msg_id => $fault);
-	check_circuit($fault, qr/tls|http2|http_2/i);
+	check_circuit($fault, qr/^(tls_failed|not_http2)$/);
 	$sim->stop;
 	$sim->start;
 	check_mended($fault);
