@@ -25,7 +25,10 @@ PG_FUNCTION_INFO_V1(imp_push_start_worker);
 PG_FUNCTION_INFO_V1(imp_push_wake_worker);
 PG_FUNCTION_INFO_V1(imp_push_worker_mode);
 
-/* The transaction has called start() and leaves the rest to the launcher. */
+/*
+ * The transaction has called start() and leaves the rest to the launcher.  If
+ * it is prepared, that is forgotten: call start() again after COMMIT PREPARED.
+ */
 static bool start_at_commit = false;
 
 static void
@@ -58,6 +61,16 @@ launcher_supervises_us(void)
 {
 	return worker_slots_present() &&
 		guc_lists_database(get_database_name(MyDatabaseId));
+}
+
+/*
+ * With a worker there that may be leaving, the launcher sees to it that there
+ * is one afterwards.
+ */
+static bool
+launcher_knows_us(void)
+{
+	return worker_slots_present() && database_state(MyDatabaseId).running;
 }
 
 /*
@@ -96,7 +109,7 @@ imp_push_start_worker(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of extension %s", "imp_push")));
 
-	if (launcher_supervises_us())
+	if (launcher_supervises_us() || launcher_knows_us())
 		start_at_commit = true;
 	else
 		start_own_worker();

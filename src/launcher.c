@@ -315,7 +315,9 @@ supervise(Supervised *entry, TimestampTz now)
 }
 
 /*
- * A database that is not on the list and whose worker had to make way.
+ * A database that is not on the list, and whose worker had to make way or may
+ * be leaving while somebody calls start().  As long as a worker is there, the
+ * wish stands: if it stays, it is forgotten when it leaves.
  */
 static void
 bring_back(Oid database, const char *name)
@@ -323,9 +325,9 @@ bring_back(Oid database, const char *name)
 	DatabaseState state = database_state(database);
 	WorkerStart start = {0};
 
-	if (name != NULL && state.paused)
+	if (name != NULL && (state.paused || (state.start && state.running)))
 		return;
-	if (name != NULL && state.start && !state.running)
+	if (name != NULL && state.start)
 	{
 		start.database = database;
 		start.name = name;

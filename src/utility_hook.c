@@ -29,11 +29,13 @@
 #include "worker_slot.h"
 
 /*
- * How long a worker may finish what is in flight before it gets SIGTERM, and
- * how long we wait for it altogether.  Then the command runs anyhow, and says
- * who is in the way.
+ * How long we wait for a worker: that may finish what is in flight; that has
+ * got SIGTERM, and takes a moment to write down its answers; that has got it
+ * again, and goes at once.  Then the command runs anyhow, and says who is in
+ * the way.
  */
 #define FINISH_MS 2000
+#define TERMINATE_MS 250
 #define LEAVE_MS 10000
 
 /* Databases that this transaction has paused; more are not helped. */
@@ -80,12 +82,12 @@ make_way(Oid database, bool finish)
 		return;
 	paused[paused_count++] = database;
 
-	if (finish)
-	{
-		if (database_ask_to_leave(database, false) == 0 ||
-			database_wait_for_leaving(database, FINISH_MS))
-			return;
-	}
+	if (finish && (database_ask_to_leave(database, false) == 0 ||
+				   database_wait_for_leaving(database, FINISH_MS)))
+		return;
+	if (database_ask_to_leave(database, true) == 0 ||
+		database_wait_for_leaving(database, TERMINATE_MS))
+		return;
 	if (database_ask_to_leave(database, true) > 0)
 		(void) database_wait_for_leaving(database, LEAVE_MS);
 }

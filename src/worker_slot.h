@@ -78,7 +78,7 @@ extern bool database_wait_for_leaving(Oid database, int milliseconds);
 /* The launcher starts the database's worker, even one that has left. */
 extern void database_start(Oid database);
 
-/* The launcher's side. */
+/* What the launcher, or start(), finds. */
 typedef struct DatabaseState
 {
 	Oid			database;

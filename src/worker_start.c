@@ -47,6 +47,8 @@ worker_register(const WorkerStart *start, BackgroundWorkerHandle **handle)
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
+static emit_log_hook_type others_log_hook = NULL;
+
 /*
  * A database that was dropped is no news to anybody, and a worker that the
  * postmaster restarts would report it every second for ever.  The connection
@@ -59,6 +61,8 @@ leave_if_no_database(ErrorData *error)
 	if (error->elevel == FATAL &&
 		error->sqlerrcode == ERRCODE_UNDEFINED_DATABASE)
 		proc_exit(0);
+	if (others_log_hook)
+		others_log_hook(error);
 }
 
 /*
@@ -84,7 +88,6 @@ void
 worker_connect(Datum main_arg)
 {
 	Oid			database = DatumGetObjectId(main_arg);
-	emit_log_hook_type others_hook = emit_log_hook;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -93,9 +96,10 @@ worker_connect(Datum main_arg)
 	if (!worker_slot_claim(database))
 		proc_exit(0);
 
+	others_log_hook = emit_log_hook;
 	emit_log_hook = leave_if_no_database;
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	emit_log_hook = others_hook;
+	emit_log_hook = others_log_hook;
 
 	wait_for_start();
 }
