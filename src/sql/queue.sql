@@ -232,15 +232,17 @@ RETURNS TABLE (id bigint, queued_xid xid8, settled boolean)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT page.id, page.queued_xid,
-		recovering AND (
-			EXISTS (
-				SELECT FROM imp_push.delivery_log l
-				WHERE l.recipient = page.recipient
-					AND l.msg_id = page.msg_id
-					AND l.message_id = page.id)
-			OR EXISTS (
-				SELECT FROM imp_push.waiting w
-				WHERE w.message_id = page.id))
+		-- not EXISTS, which may read the whole of both (plan.sql)
+		recovering AND COALESCE(
+			(SELECT true FROM imp_push.delivery_log l
+			 WHERE l.recipient = page.recipient
+				AND l.msg_id = page.msg_id
+				AND l.message_id = page.id
+			 LIMIT 1),
+			(SELECT true FROM imp_push.waiting w
+			 WHERE w.message_id = page.id
+			 LIMIT 1),
+			false)
 	FROM (
 		(SELECT m.id, m.queued_xid, m.recipient, m.msg_id
 		 FROM pg_catalog.pg_snapshot_xip(seen) AS under_way(xid)
