@@ -68,9 +68,12 @@ session_pin(void)
 
 		/*
 		 * Plans are made once, perhaps while the tables are empty, and have
-		 * to be right when they are big: by index, row by row.
+		 * to be right when they are big: by index, row by row, and in the
+		 * order of the index, so that a page of a backlog is not found by
+		 * reading and sorting the whole of it.
 		 */
 		{"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"},
 		{"enable_hashjoin", "off"},
 		{"enable_mergejoin", "off"},
 	};

@@ -225,7 +225,6 @@ COMMENT ON FUNCTION imp_push.seen_by_worker() IS
 -- seen was taken, then what began later (an OR of the two would be a
 -- sequential scan).  settled is looked up only
 -- while the worker recovers: in later passes nothing can have been planned.
--- OFFSET 0 keeps the planner from hashing the whole log for a page.
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
 									   max int, recovering boolean)
@@ -233,17 +232,17 @@ RETURNS TABLE (id bigint, queued_xid xid8, settled boolean)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT page.id, page.queued_xid,
-		recovering AND (
-			EXISTS (
-				SELECT FROM imp_push.delivery_log l
-				WHERE l.recipient = page.recipient
-					AND l.msg_id = page.msg_id
-					AND l.message_id = page.id
-				OFFSET 0)
-			OR EXISTS (
-				SELECT FROM imp_push.waiting w
-				WHERE w.message_id = page.id
-				OFFSET 0))
+		-- not EXISTS, which may read the whole of both (plan.sql)
+		recovering AND COALESCE(
+			(SELECT true FROM imp_push.delivery_log l
+			 WHERE l.recipient = page.recipient
+				AND l.msg_id = page.msg_id
+				AND l.message_id = page.id
+			 LIMIT 1),
+			(SELECT true FROM imp_push.waiting w
+			 WHERE w.message_id = page.id
+			 LIMIT 1),
+			false)
 	FROM (
 		(SELECT m.id, m.queued_xid, m.recipient, m.msg_id
 		 FROM pg_catalog.pg_snapshot_xip(seen) AS under_way(xid)
