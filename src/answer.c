@@ -222,8 +222,8 @@ keep_reason(Answer *answer, const char *start, size_t n)
 			  (start[i] >= 'a' && start[i] <= 'z') ||
 			  (start[i] >= '0' && start[i] <= '9')))
 			return;
-	memcpy(answer->text, start, n);
-	answer->text[n] = '\0';
+	memcpy(answer->own_reason, start, n);
+	answer->own_reason[n] = '\0';
 }
 
 /* One "name": value of the body. */
@@ -335,7 +335,7 @@ answer_from_status(Answer *answer, int status, const char *body,
 
 	if (length > ANSWER_BODY_SIZE || !read_body(answer, body, length))
 	{
-		answer->text[0] = '\0';
+		answer->own_reason[0] = '\0';
 		answer->timestamp = 0;
 	}
 	if (status != 410)
@@ -343,16 +343,16 @@ answer_from_status(Answer *answer, int status, const char *body,
 
 	for (i = 0; i < lengthof(known_answers); i++)
 		if (known_answers[i].status == status &&
-			strcmp(known_answers[i].reason, answer->text) == 0)
+			strcmp(known_answers[i].reason, answer->own_reason) == 0)
 		{
 			answer->class = known_answers[i].class;
 			answer->reason = known_answers[i].reason;
 			return;
 		}
 
-	if (answer->text[0] == '\0')
-		snprintf(answer->text, sizeof(answer->text), "http_%d", status);
-	answer->reason = answer->text;
+	if (answer->own_reason[0] == '\0')
+		snprintf(answer->own_reason, sizeof(answer->own_reason), "http_%d", status);
+	answer->reason = answer->own_reason;
 }
 
 void
@@ -381,6 +381,6 @@ answer_from_failure(Answer *answer, int code, bool sent)
 			return;
 		}
 	answer->class = ANSWER_NOT_CONNECTED;
-	snprintf(answer->text, sizeof(answer->text), "curl_%d", code);
-	answer->reason = answer->text;
+	snprintf(answer->own_reason, sizeof(answer->own_reason), "curl_%d", code);
+	answer->reason = answer->own_reason;
 }

@@ -35,8 +35,8 @@ typedef enum AnswerClass
 typedef struct Answer
 {
 	AnswerClass class;
-	const char *reason;			/* static, or text below; NULL if accepted */
-	char		text[ANSWER_REASON_SIZE];
+	const char *reason;			/* static, or own_reason; NULL if accepted */
+	char		own_reason[ANSWER_REASON_SIZE];
 	int64		timestamp;		/* of a 410: milliseconds since the epoch */
 } Answer;
 

@@ -37,7 +37,7 @@ typedef struct Certificate
 	char	   *client_certificate;
 	char	   *client_key;
 	TimestampTz expires_at;		/* notAfter, or DT_NOEND */
-}			Certificate;
+} Certificate;
 
 /*
  * Reads a certificate and its keys.  Inside a transaction, with or without an

@@ -29,6 +29,11 @@
 #include "status.h"
 
 #define RETRY_DELAY_MS 1000
+
+/* A client certificate's last days, and how often they are mentioned. */
+#define WARN_DAYS 30
+#define WARN_EVERY_MS (24 * 3600 * 1000)
+#define LOOK_EVERY_MS (3600 * 1000)
 #define MAX_NAME 256
 #define MAX_VERSION 64
 
@@ -37,6 +42,9 @@ typedef struct Known
 	char		name[MAX_NAME]; /* hash key */
 	char		version[MAX_VERSION];	/* the rows' transactions */
 	bool		found;			/* in this pass */
+	TimestampTz expires_at;		/* of a client certificate, or DT_NOEND; 0:
+								 * not known yet */
+	TimestampTz warned_at;		/* of that */
 } Known;
 
 static MemoryContext credentials_context;
@@ -46,8 +54,10 @@ static Oid	certificate_table = InvalidOid;
 static bool changed = true;
 static bool files_changed = false;
 static TimestampTz retry_at;
+static TimestampTz look_at;		/* for what ends soon */
 
 static void load_changed(void);
+static void warn_of_expiry(void);
 static void renew_tokens(void);
 static void restore_circuits(void);
 
@@ -101,6 +111,7 @@ credentials_refresh(void)
 	{
 		if (changed)
 			load_changed();
+		warn_of_expiry();
 		renew_tokens();
 	}
 	PG_CATCH();
@@ -113,6 +124,53 @@ credentials_refresh(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(pass_context);
+}
+
+/* The end of a client certificate, which may have come from a file. */
+static void
+note_expiry(Known *entry, const Certificate *cert)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		args[] = {CStringGetTextDatum(entry->name),
+	TimestampTzGetDatum(cert->expires_at)};
+
+	if (entry->expires_at == cert->expires_at)
+		return;
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT imp_push.record_expiry($1, $2)",
+								  2, types),
+					 args, NULL, false, 0);
+	entry->expires_at = cert->expires_at;
+	entry->warned_at = look_at = 0;
+}
+
+static void
+warn_of_expiry(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz soon = now + WARN_DAYS * USECS_PER_DAY;
+	HASH_SEQ_STATUS scan;
+	Known	   *entry;
+
+	if (now < look_at)
+		return;
+	look_at = TimestampTzPlusMilliseconds(now, LOOK_EVERY_MS);
+
+	hash_seq_init(&scan, known);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->expires_at == 0 || entry->expires_at > soon ||
+			!TimestampDifferenceExceeds(entry->warned_at, now, WARN_EVERY_MS))
+			continue;
+		entry->warned_at = now;
+		ereport(WARNING,
+				(errmsg("the client certificate of \"%s\" %s at %s",
+						entry->name,
+						entry->expires_at > now ? "ends" : "has ended",
+						timestamptz_to_str(entry->expires_at)),
+				 errhint("Give it a new one with imp_push.set_certificate().")));
+	}
 }
 
 /*
@@ -131,12 +189,17 @@ load_if_changed(HeapTuple row, TupleDesc desc)
 	Certificate *cert;
 
 	if (!seen)
+	{
 		entry->version[0] = '\0';
+		entry->expires_at = entry->warned_at = 0;
+	}
 	entry->found = true;
 	if (strcmp(entry->version, version) == 0 && !(files_changed && in_file))
 		return;
 
 	cert = certificate_load(name, credentials_context);
+	if (cert != NULL)
+		note_expiry(entry, cert);
 	if (cert != NULL)
 		send_set_certificate(cert);
 	strlcpy(entry->version, version, sizeof(entry->version));

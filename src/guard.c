@@ -114,7 +114,7 @@ guard_refuted(Guard *guard)
 	}
 }
 
-Push	   *
+Push *
 guard_release(Guard *guard)
 {
 	if (guard->held_count == 0)

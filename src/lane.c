@@ -127,7 +127,7 @@ free_slot(void)
 	return table.size / 2;
 }
 
-Lane	   *
+Lane *
 lane_open(struct Sender *sender, LaneTarget *target)
 {
 	CURLM	   *multi;
@@ -343,7 +343,7 @@ lane_end(Lane *lane, Request *request, CURLcode code)
 	lane->in_flight--;
 }
 
-Request    *
+Request *
 lane_finished(Lane *lane)
 {
 	if (dlist_is_empty(&lane->finished))
@@ -354,7 +354,7 @@ lane_finished(Lane *lane)
 
 /* ---------- events and deadlines ---------- */
 
-Lane	   *
+Lane *
 lane_event(uint64 tag, uint32 events)
 {
 	int			slot = (tag >> 32) & 0xffff;

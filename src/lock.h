@@ -15,7 +15,7 @@ typedef enum ImpLockClass
 {
 	IMP_LOCK_WORKER = 1,		/* key: worker number; held for a session */
 	IMP_LOCK_TOKEN = 2			/* key: hash of a token or of a device */
-}			ImpLockClass;
+} ImpLockClass;
 
 /*
  * Until the end of the transaction, or imp_unlock(); waits.  In whatever

@@ -18,7 +18,7 @@ typedef enum PlanResult
 	PLAN_MORE,					/* a full page: look again */
 	PLAN_NOT_STARTED,			/* the database is stopped */
 	PLAN_FAILED					/* an error of the moment; try again later */
-}			PlanResult;
+} PlanResult;
 
 extern void plan_init(MemoryContext parent);
 

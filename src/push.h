@@ -22,7 +22,7 @@ typedef enum Verdict
 	VERDICT_TOKEN_DEAD,			/* final, the binding is disabled */
 	VERDICT_RETRY,				/* costs an attempt, goes again at due */
 	VERDICT_FREE_RETRY			/* costs none: not processed, circuit … */
-}			Verdict;
+} Verdict;
 
 /* A message with pushes in flight. */
 typedef struct Message
@@ -77,7 +77,7 @@ typedef struct Push
 	/* The transport's own */
 	int			resends;		/* sent again on its own account */
 	char		reason_text[48];	/* a reason that is not a constant */
-}			Push;
+} Push;
 
 extern void push_init(MemoryContext parent);
 

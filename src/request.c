@@ -190,7 +190,7 @@ request_speaks_http2(Request *request)
 	return length == 2 && memcmp(protocol, "h2", 2) == 0;
 }
 
-Request    *
+Request *
 request_get(MemoryContext context)
 {
 	Request    *request;

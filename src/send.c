@@ -306,7 +306,7 @@ send_timeout(TimestampTz now)
 	return next <= clock ? 0 : (long) ((next - clock + 999) / 1000);
 }
 
-Push	   *
+Push *
 send_next_answered(void)
 {
 	if (dlist_is_empty(&sender_shared.answered))

@@ -48,7 +48,7 @@
 
 SenderShared sender_shared;
 
-Sender	   *
+Sender *
 sender_create(const char *name)
 {
 	Sender	   *sender = MemoryContextAllocZero(sender_shared.context,

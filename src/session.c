@@ -113,10 +113,10 @@ read_extension(Oid *owner, bool *version_known)
 	{
 		bool		isnull;
 		char	   *version =
-			TextDatumGetCString(heap_getattr(tuple,
-											 Anum_pg_extension_extversion,
-											 RelationGetDescr(relation),
-											 &isnull));
+		TextDatumGetCString(heap_getattr(tuple,
+										 Anum_pg_extension_extversion,
+										 RelationGetDescr(relation),
+										 &isnull));
 
 		found = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
 		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;

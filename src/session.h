@@ -15,7 +15,7 @@ typedef enum SessionRole
 	SESSION_OWNER,				/* keys, provider tokens, the worker's state */
 	SESSION_STATUS				/* the owner, to say that the version is not
 								 * known */
-}			SessionRole;
+} SessionRole;
 
 /* What the database looks like from inside a transaction. */
 typedef enum SessionState
@@ -23,10 +23,10 @@ typedef enum SessionState
 	SESSION_READY,
 	SESSION_NO_EXTENSION,		/* dropped, also if created anew; or not there
 								 * yet */
-	SESSION_UNKNOWN_VERSION,	/* SQL of a version that this library does
-								 * not know */
+	SESSION_UNKNOWN_VERSION,	/* SQL of a version that this library does not
+								 * know */
 	SESSION_NO_ROLE				/* imp_push.role does not exist */
-}			SessionState;
+} SessionState;
 
 /* Once, after connecting: settings of databases and roles reach a worker. */
 extern void session_pin(void);

@@ -107,9 +107,10 @@ status_error(const char *doing, int sqlstate, const char *message)
 	bool		repeated;
 
 	text = message == NULL ?
-		psprintf("could not %s: SQLSTATE %s", doing, unpack_sql_state(sqlstate)) :
-		psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
-				 unpack_sql_state(sqlstate));
+	psprintf("could not %s: SQLSTATE %s", doing, unpack_sql_state(sqlstate)) :
+	psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
+			 unpack_sql_state(sqlstate));
+
 	repeated = last_error != NULL && strcmp(last_error, text) == 0 &&
 		last_error_code == sqlstate &&
 		!TimestampDifferenceExceeds(last_error_at, now, REPEAT_ERROR_MS);

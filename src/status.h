@@ -19,7 +19,7 @@ typedef enum WorkerState
 	WORKER_DISABLED,
 	WORKER_WAITING_FOR_ROLE,
 	WORKER_UNKNOWN_VERSION
-}			WorkerState;
+} WorkerState;
 
 extern void status_init(MemoryContext parent);
 

@@ -44,9 +44,9 @@ typedef struct Case
 static const char *
 reason_for(Case *c)
 {
-	if (c->answer.reason != c->answer.text)
+	if (c->answer.reason != c->answer.own_reason)
 		return c->answer.reason;
-	strlcpy(c->push->reason_text, c->answer.text,
+	strlcpy(c->push->reason_text, c->answer.own_reason,
 			sizeof(c->push->reason_text));
 	return c->push->reason_text;
 }

@@ -67,7 +67,7 @@ typedef enum Leaving
 	LEAVE_STOPPED,				/* stop(), or no extension: until start() */
 	LEAVE_ASKED,				/* somebody needs the database for himself */
 	LEAVE_TERMINATED			/* SIGTERM */
-}			Leaving;
+} Leaving;
 
 static MemoryContext turn_context;	/* reset at each turn */
 static Leaving leaving = STAY;

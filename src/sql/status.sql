@@ -48,7 +48,8 @@ CREATE TABLE imp_push.certificate_state (
 	circuit_detail	text,
 	circuit_since	timestamptz,
 	next_probe_at	timestamptz,
-	last_success_at	timestamptz
+	last_success_at	timestamptz,
+	expires_at		timestamptz
 );
 COMMENT ON TABLE imp_push.certificate_state IS
 	'the worker''s circuits; view certificate_status shows them; not dumped';
@@ -63,6 +64,8 @@ COMMENT ON COLUMN imp_push.certificate_state.next_probe_at IS
 	'when the next push is tried';
 COMMENT ON COLUMN imp_push.certificate_state.last_success_at IS
 	'when APNs last accepted a push';
+COMMENT ON COLUMN imp_push.certificate_state.expires_at IS
+	'end of the client certificate that the worker has loaded; NULL: none';
 
 CREATE TABLE imp_push.certificate_traffic (
 	certificate	text COLLATE "C" NOT NULL,
@@ -123,6 +126,19 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION imp_push.record_circuits(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[]) IS
 	'writes down the circuits of certificates; arrays of one length';
+
+CREATE FUNCTION imp_push.record_expiry(certificate text, ends timestamptz)
+RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	INSERT INTO imp_push.certificate_state AS s (certificate, expires_at)
+	VALUES (record_expiry.certificate,
+		CASE WHEN pg_catalog.isfinite(ends) THEN ends END)
+	ON CONFLICT (certificate) DO UPDATE SET expires_at = EXCLUDED.expires_at
+		WHERE s.expires_at IS DISTINCT FROM EXCLUDED.expires_at;
+END;
+COMMENT ON FUNCTION imp_push.record_expiry(text, timestamptz) IS
+	'writes down when the client certificate ends that the worker has loaded';
 
 CREATE FUNCTION imp_push.record_traffic(
 	certificates text[], sent bigint[], failed bigint[], at timestamptz)
@@ -191,7 +207,7 @@ COMMENT ON COLUMN imp_push.worker_status.last_error_at IS 'when';
 
 CREATE VIEW imp_push.certificate_status AS
 	SELECT c.name AS certificate, c.enabled,
-		k.has_key, k.expires_at,
+		k.has_key, COALESCE(s.expires_at, k.expires_at) AS expires_at,
 		CASE WHEN s.circuit_reason IS NULL THEN 'closed' ELSE 'open' END AS circuit,
 		s.circuit_reason, s.circuit_detail, s.circuit_since, s.next_probe_at,
 		s.last_success_at,
