@@ -135,4 +135,15 @@ $node->reload;
 create_app('late');
 arrive('late', 'reloaded', 'a database that a reload has added');
 
+# A database that is not in UTF8
+
+$node->safe_psql('postgres',
+	"CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
+
+my ($status, $stdout, $stderr) =
+  $node->psql('latin', 'CREATE EXTENSION imp_push');
+
+like($stderr, qr/ERROR: .*UTF8/,
+	'a database that is not in UTF8 is refused');
+
 done_testing();
