@@ -120,10 +120,6 @@ person AS MATERIALIZED (
 						imp_push.ext_mention_list(m.apns -> 'em_at_list')),
 					m.recipient)
 				THEN 10
-			WHEN m.device_id IS NULL AND (
-				SELECT true FROM imp_push.device_token t
-				WHERE t.user_id = m.recipient LIMIT 1) IS NULL
-				THEN 11
 		END AS user_failed,
 		live.detail AS live_detail, quiet.mode, quiet.mode_from,
 		quiet.silent_by, quiet.silent_until
@@ -168,7 +164,8 @@ person AS MATERIALIZED (
 		) sp ON true
 ),
 -- The checks of the binding up to 17.  A message without a verdict meets each
--- binding of its recipient, an attempt at a binding only that one.
+-- binding of its recipient, an attempt at a binding only that one; that there
+-- is none at all, 11, shows here as well.
 binding AS MATERIALIZED (
 	SELECT m.*,
 		COALESCE(b.device_id, m.device_id) AS bound_device,
@@ -178,6 +175,7 @@ binding AS MATERIALIZED (
 		b.push_type = 'voip' AS is_voip,
 		CASE
 			WHEN m.user_failed IS NOT NULL THEN m.user_failed
+			WHEN b.device_id IS NULL AND m.device_id IS NULL THEN 11
 			WHEN b.device_id IS NULL THEN 20
 			WHEN b.status = 'kicked' THEN 12
 			WHEN b.status = 'online' THEN 13
