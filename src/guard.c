@@ -14,7 +14,7 @@
 
 #include "guard.h"
 
-/* A success so long ago is still a proof. */
+/* A success so long ago is still a proof, if not too many verdicts follow. */
 #define PROOF_TIME (60 * INT64CONST(1000000))
 
 /* Verdicts are held back for so long. */
@@ -57,10 +57,15 @@ GuardVerdict
 guard_judge(Guard *guard, Push *push, TimestampTz now)
 {
 	guard_note(guard, push);
-	if (guard->proved_at != 0 && now - guard->proved_at <= PROOF_TIME)
-		return GUARD_DEAD;
+
+	/*
+	 * Counted since the last success, however close by that is: what was true
+	 * a minute ago need not be true any more.
+	 */
 	if (guard->held_count + guard->doubtful_count + 1 >= GUARD_VERDICTS)
 		return GUARD_CONFIGURATION;
+	if (guard->proved_at != 0 && now - guard->proved_at <= PROOF_TIME)
+		return GUARD_DEAD;
 
 	if (guard->held_count == 0)
 		guard->held_since = now;
@@ -103,6 +108,7 @@ void
 guard_refuted(Guard *guard)
 {
 	guard->refuses = true;
+	guard->proved_at = 0;
 	while (guard->doubtful_count > 0)
 	{
 		char	   *token = guard->doubtful[--guard->doubtful_count];

@@ -22,7 +22,7 @@ typedef struct Guard
 	TimestampTz held_since;
 	TimestampTz proved_at;		/* last 200 or 410 */
 
-	/* Tokens given up without a proof since, to be revived if need be */
+	/* Tokens given up since the last proof, to be revived if need be */
 	char	   *doubtful[GUARD_VERDICTS];
 	int			doubtful_count;
 
@@ -61,7 +61,7 @@ extern Push *guard_release(Guard *guard);
 /* When those held so far are dead for want of more; 0: none is held. */
 extern TimestampTz guard_release_at(const Guard *guard);
 
-/* Writes down a token that is given up without a proof. */
+/* Writes down a token that is given up without a proof since. */
 extern void guard_give_up(Guard *guard, const Push *push,
 						  MemoryContext context);
 

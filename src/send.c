@@ -461,6 +461,14 @@ send_circuit_generation(void)
 	return circuit_generation();
 }
 
+bool
+send_is_open(const char *certificate)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	return sender != NULL && sender->target != NULL && sender->circuit.open;
+}
+
 int
 send_circuits(CircuitStatus **statuses)
 {

@@ -79,6 +79,7 @@ typedef struct CircuitStatus
 	TimestampTz last_success_at;	/* 0: none yet */
 } CircuitStatus;
 
+extern bool send_is_open(const char *certificate);
 extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
 extern void send_restore_circuit(const CircuitStatus *status);	/* at start */

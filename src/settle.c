@@ -418,7 +418,10 @@ forget_batch(int size)
 		if (push->verdict == VERDICT_RETRY ||
 			push->verdict == VERDICT_FREE_RETRY)
 		{
-			plan_due_changed(Min(push->due, push->expires_at));
+			/* What waits for a circuit is not read before it closes. */
+			plan_due_changed(send_is_open(push->certificate) ?
+							 push->expires_at :
+							 Min(push->due, push->expires_at));
 			send_waits(push->certificate);
 		}
 		else

@@ -260,6 +260,7 @@ write_circuits(void)
 		if (!nulls[DETAIL][i])
 			values[DETAIL][i] = CStringGetTextDatum(circuit->detail);
 		values[SINCE][i] = TimestampTzGetDatum(circuit->since);
+		nulls[SINCE][i] = circuit->since == 0;
 		values[PROBE][i] = TimestampTzGetDatum(circuit->next_probe_at);
 		nulls[PROBE][i] = !circuit->open;
 		values[SUCCESS][i] = TimestampTzGetDatum(circuit->last_success_at);

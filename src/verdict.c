@@ -142,6 +142,7 @@ token_doubted(Case *c)
 	switch (guard_judge(&sender->guard, push, c->now))
 	{
 		case GUARD_DEAD:
+			guard_give_up(&sender->guard, push, sender_shared.context);
 			give(c, VERDICT_TOKEN_DEAD, c->now);
 			break;
 		case GUARD_HELD:
