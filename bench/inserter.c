@@ -120,6 +120,8 @@ client(int client_number, int64_t start)
 		sleep_until(start + (int64_t) (slot * 1e6 / options.rate));
 		insert(conn, i, &times[i]);
 	}
+	/* Line by line, since the clients share the pipe. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = client_number; i < options.count; i += options.clients)
 		printf("%s%d %lld %lld\n", options.prefix, i,
 			   (long long) times[i].before, (long long) times[i].after);

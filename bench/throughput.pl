@@ -176,3 +176,4 @@ for my $peer (@order)
 	figure('throughput', $peer, 'cpu', 'us', @cpus);
 }
 print "\"times as fast\": imp_push's rate divided by this one's\n";
+1;

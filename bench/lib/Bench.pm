@@ -15,6 +15,7 @@ use Exporter 'import';
 use File::Path qw(make_path);
 use IO::Socket::INET;
 use IPC::Open2;
+use MIME::Base64;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(time sleep);
 
@@ -23,7 +24,8 @@ our @EXPORT = qw(
   ask spawn_program stop_program cpu_of median percentile note create_people
   add_messages fresh_messages start_worker stop_worker worker_pid
   wait_until run_program fake_token logfile url wal_position wal_bytes
-  sink_ctl settled_count work_dir bin sink_log_lines configure
+  sink_ctl settled_count work_dir bin sink_log_lines configure forget_people
+  push_cost wal_stats memory_of
 );
 
 my $work = $ENV{WORK} || die "WORK is not set: use bench/run\n";
@@ -311,10 +313,10 @@ sub fake_token
 {
 	my $issued = int(time);
 	my $encode = sub {
-		my $text = unpack('u*', '') . pack('u', $_[0]);
-		$text = join '', map { substr $_, 1 } split /\n/, $text;
-		$text =~ tr{` -_}{AA-Za-z0-9\-_};
-		return substr $text, 0, int((length($_[0]) * 8 + 5) / 6);
+		my $text = encode_base64($_[0], '');
+
+		$text =~ tr{+/=}{-_}d;
+		return $text;
 	};
 
 	return 'bearer ' . join '.',
@@ -397,6 +399,61 @@ sub stop_worker
 sub settled_count
 {
 	return query_value('SELECT count(*) FROM imp_push.delivery_log');
+}
+
+# Everybody is gone, and so are the certificates.
+sub forget_people
+{
+	psql('TRUNCATE imp_push.device_token, imp_push.presence, imp_push.user_profile,
+		imp_push.dnd, imp_push.offline_message, imp_push.delivery_log,
+		imp_push.waiting, imp_push.worker_cursor',
+		'DELETE FROM imp_push.certificate');
+	$people = 0;
+	return;
+}
+
+# Pushes what is stored: seconds, and CPU seconds of the worker.  expected:
+# how many outcomes there will be.
+sub push_cost
+{
+	my ($expected, %opts) = @_;
+	my $before = settled_count();
+	my $started = time;
+
+	start_worker();
+	wait_until(
+		'outcomes',
+		sub { settled_count() - $before >= $expected },
+		every => 0.1,
+		seconds => 3600);
+	my $seconds = time - $started;
+	my $pid = worker_pid();
+	my $cpu = cpu_of($pid);
+
+	$opts{at_end}->($pid) if $opts{at_end};
+	stop_worker() if !$opts{stay};
+	return ($seconds, $cpu);
+}
+
+# WAL since the server started: records, full page images, bytes.
+sub wal_stats
+{
+	my ($line) = ask('SELECT wal_records, wal_fpi, wal_bytes FROM pg_stat_wal');
+	return split /\|/, $line;
+}
+
+# Resident memory in kB: of its own, of files, of shared memory.
+sub memory_of
+{
+	my ($pid) = @_;
+	my %kb;
+
+	open my $status, '<', "/proc/$pid/status" or die;
+	while (<$status>)
+	{
+		$kb{$1} = $2 if /^Rss(\w+):\s+(\d+)/;
+	}
+	return @kb{qw(Anon File Shmem)};
 }
 
 1;

@@ -79,15 +79,17 @@ LANGUAGE sql AS $$
 		SELECT 'u' || i, 'all' FROM generate_series(first, last) i;
 $$;
 
--- n messages, to each of the users 1 to n from another.
+-- n messages to as many of the users, scattered, each from another user.
 CREATE FUNCTION bench.add_messages(target regclass, n int, users int,
 								   prefix text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format(
 		'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body)
-			SELECT ''u'' || (i %% $2 + 1), ''u'' || ((i + 1 + i * 7::bigint %% ($2 - 1)) %% $2 + 1),
-				''u'' || ((i + 1 + i * 7::bigint %% ($2 - 1)) %% $2 + 1), $3 || i,
+			SELECT ''u'' || (i * 7919::bigint %% $2 + 1),
+				''u'' || ((i * 7919::bigint + 1 + i %% ($2 - 1)) %% $2 + 1),
+				''u'' || ((i * 7919::bigint + 1 + i %% ($2 - 1)) %% $2 + 1),
+				$3 || i,
 				''Message number '' || i || '', with a text as people write it.''
 			FROM generate_series(1, $1) i', target)
 	USING n, users, prefix;
