@@ -1,0 +1,147 @@
+# latency.pl: from COMMIT to the arrival at the sink.
+#
+# Compared with the floor: a libpq program that LISTENs, runs one SELECT and
+# sends on a warm connection.  Idle (ten messages a second) and at 500 messages
+# a second, from eight clients.  Rounds are interleaved.
+#
+# Two clocks, both CLOCK_REALTIME of this machine: the client's just before it
+# sends COMMIT (so that making it durable counts) and just after its answer
+# has come (so that it does not; what is sent meanwhile counts as 0 or less).
+# The arrival is apnsim's, when headers and body were in.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Bench;
+use Report;
+
+my $users = size_of(10_000, 2_000);
+my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 2);
+my @loads = (
+	[ 'idle', 10, size_of(150, 50), 1 ],
+	[ '500/s', 500, size_of(7_500, 2_000), 8 ]);
+my $insert = 'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body)
+	VALUES ($1, \'sender\', \'sender\', $2, \'A message as people write it\')';
+my %table = (
+	imp_push => 'imp_push.offline_message',
+	floor => 'bench.floor_message');
+my %from_commit;
+my %from_answer;
+
+# msg_id → [before, after] of its COMMIT
+sub insert_messages
+{
+	my ($peer, $prefix, $load) = @_;
+	my ($name, $rate, $count, $clients) = @$load;
+	my $output = run_program(
+		'bench/inserter', '--conninfo', '', '--sql',
+		sprintf($insert, $table{$peer}),
+		'--rate', $rate, '--count', $count, '--clients', $clients,
+		'--users', $users, '--prefix', $prefix);
+
+	return map { my ($id, @times) = split; $id => \@times } split /\n/, $output;
+}
+
+# msg_id → arrival; each message is expected once
+sub arrivals
+{
+	my ($prefix, $count) = @_;
+	my %at;
+
+	wait_until(
+		"$count arrivals of $prefix",
+		sub { sink_stats()->{accepted} >= $count });
+	sleep 1;
+	for my $line (sink_log_lines())
+	{
+		$line =~ /"arrived_us":(\d+).*\\"m\\":\\"(\Q$prefix\E\d+)\\"/ or next;
+		$at{$2} = $1 if !exists $at{$2};
+	}
+	return %at;
+}
+
+sub measure
+{
+	my ($peer, $round, $load) = @_;
+	my $prefix = "$peer-$round-$load->[1]-";
+	my $before = sink_stats()->{accepted};
+	my %committed = insert_messages($peer, $prefix, $load);
+	my %at = arrivals($prefix, $before + $load->[2]);
+	my $key = "$peer $load->[0]";
+	my (@commit, @answer);
+
+	for my $id (keys %committed)
+	{
+		die "$id did not arrive\n" if !$at{$id};
+		push @commit, ($at{$id} - $committed{$id}[0]) / 1000;
+		push @answer, ($at{$id} - $committed{$id}[1]) / 1000;
+	}
+	push @{ $from_commit{$key} }, \@commit;
+	push @{ $from_answer{$key} }, \@answer;
+	note(sprintf '%-10s %-6s round %s: p50 %.2f p99 %.2f ms, after the answer p50 %.2f p99 %.2f ms',
+		$peer, $load->[0], $round,
+		percentile(50, @commit), percentile(99, @commit),
+		percentile(50, @answer), percentile(99, @answer));
+	return;
+}
+
+# Median over the rounds of a percentile.
+sub over_rounds
+{
+	my ($p, $samples) = @_;
+
+	return map { percentile($p, @$_) } @$samples;
+}
+
+heading("latency: COMMIT to arrival at the sink, ms, $rounds rounds, medians");
+start_sink();
+create_people($users);
+fresh_messages('imp_push.offline_message', 1, 'warm');
+start_worker();
+my $floor = spawn_program(
+	'floor', {},
+	'bench/floor', '--conninfo', '', '--url', url(), '--ca',
+	work_dir() . '/apns/ca.pem', '--authorization', fake_token(), '--topic',
+	'com.example.chat');
+wait_until('the floor', sub { -s logfile('floor') });
+for my $round (1 .. $rounds)
+{
+	for my $load (@loads)
+	{
+		measure($_, $round, $load) for qw(imp_push floor);
+	}
+}
+stop_program($floor);
+stop_worker();
+
+table_row('', 'p50', 'p90', 'p99', 'p50 ratio', 'p99 ratio');
+for my $load (@loads)
+{
+	my %median;
+
+	for my $peer (qw(floor imp_push))
+	{
+		my $key = "$peer $load->[0]";
+
+		for my $p (50, 90, 99)
+		{
+			my @values = over_rounds($p, $from_commit{$key});
+			$median{$peer}{$p} = median(@values);
+			figure('latency', $key, "p$p", 'ms', @values);
+			figure('latency', "$key after the answer", "p$p", 'ms',
+				over_rounds($p, $from_answer{$key}));
+		}
+		table_row(
+			"$peer, $load->[0]",
+			(map { sprintf '%.2f', $median{$peer}{$_} } 50, 90, 99),
+			(map { sprintf '%.2f', $median{$peer}{$_} / $median{floor}{$_} } 50, 99));
+		table_row(
+			'  from the answer to COMMIT',
+			map { sprintf '%.2f', median(over_rounds($_, $from_answer{$key})) }
+			  50, 90, 99);
+	}
+}
+print "ratio: divided by the floor's\n";
+1;
