@@ -61,7 +61,7 @@ static struct
 	const char *file;
 	int			in_flight;
 	bool		perform;
-} options = {.in_flight = 100};
+}			options = {.in_flight = 100};
 
 static struct request *requests;
 static size_t n_requests;

@@ -46,7 +46,7 @@ static struct
 	const char *ca;
 	const char *authorization;
 	const char *topic;
-} options;
+}			options;
 
 static PGconn *conn;
 static CURLM *multi;

@@ -32,7 +32,7 @@ static struct
 	int			count;
 	int			users;
 	int			clients;
-} options = {.clients = 1};
+}			options = {.clients = 1};
 
 struct times
 {
