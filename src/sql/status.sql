@@ -179,8 +179,13 @@ CREATE VIEW imp_push.worker_status AS
 		LEFT JOIN imp_push.worker_state w ON true
 		LEFT JOIN LATERAL (
 			SELECT a.pid
+			-- which shows everybody if it is asked for NULL
 			FROM pg_catalog.pg_stat_get_activity(w.pid) a
-			WHERE NOT pg_catalog.pg_is_in_recovery()
+			WHERE a.pid = w.pid
+				AND a.datid = (
+					SELECT d.oid FROM pg_catalog.pg_database d
+					WHERE d.datname = pg_catalog.current_database())
+				AND NOT pg_catalog.pg_is_in_recovery()
 		) alive ON true;
 COMMENT ON VIEW imp_push.worker_status IS
 	'the workers of this database, one row each';
