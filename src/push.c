@@ -204,6 +204,13 @@ message_has_rows(Message *message)
 	message->counted = false;
 }
 
+bool
+push_goes_later(const Push *push)
+{
+	return push->verdict == VERDICT_RETRY ||
+		push->verdict == VERDICT_FREE_RETRY;
+}
+
 void
 push_free(Push *push)
 {

@@ -97,6 +97,9 @@ extern void push_has_row(Push *push);
 /* Each push of the message has a row of some kind: the cursor may pass. */
 extern void message_has_rows(Message *message);
 
+/* It will be tried again. */
+extern bool push_goes_later(const Push *push);
+
 /* Ends a push, and its message with the last one. */
 extern void push_free(Push *push);
 

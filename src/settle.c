@@ -30,9 +30,11 @@
 /*
  * A batch is settled when it has this many answers, or when its first one is
  * this old: long enough to share a commit, too short for anybody to notice.
+ * What only goes later can wait for the answers of its siblings.
  */
 #define BATCH_SIZE 256
 #define BATCH_DELAY_MS 10
+#define LATER_DELAY_MS 200
 
 /* After an error of the moment. */
 #define RETRY_DELAY_MS 1000
@@ -81,7 +83,7 @@ static MemoryContext batch_context; /* reset after each transaction */
 
 static dlist_head answered = DLIST_STATIC_INIT(answered);
 static int	answered_count;
-static TimestampTz first_answer;
+static TimestampTz settle_by;	/* if something has been answered */
 static TimestampTz retry_at;
 static TimestampTz cursor_stored_at;
 
@@ -104,8 +106,13 @@ settle_init(MemoryContext parent)
 void
 settle_add(Push *push)
 {
-	if (answered_count++ == 0)
-		first_answer = GetCurrentTimestamp();
+	TimestampTz by;
+
+	by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									 push_goes_later(push) ?
+									 LATER_DELAY_MS : BATCH_DELAY_MS);
+	if (answered_count++ == 0 || by < settle_by)
+		settle_by = by;
 	count_answer(push);
 	if (push->verdict == VERDICT_TOKEN_DEAD)
 		dead_tokens_add(push);
@@ -126,7 +133,7 @@ settle_due(bool more_to_come)
 	if (answered_count >= BATCH_SIZE || (answered_count > 0 && !more_to_come))
 		due = DT_NOBEGIN;
 	else if (answered_count > 0)
-		due = TimestampTzPlusMilliseconds(first_answer, BATCH_DELAY_MS);
+		due = settle_by;
 	else
 	{
 		if (cursor_storable() != NULL)
@@ -323,19 +330,9 @@ set_text(Rows *rows, int column, const char *value)
 static const char *
 outcome(const Push *push)
 {
-	switch (push->verdict)
-	{
-		case VERDICT_SENT:
-			return "sent";
-		case VERDICT_FAILED:
-		case VERDICT_TOKEN_DEAD:
-			return "failed";
-		case VERDICT_NONE:
-		case VERDICT_RETRY:
-		case VERDICT_FREE_RETRY:
-			break;
-	}
-	return "retry";
+	if (push->verdict == VERDICT_SENT)
+		return "sent";
+	return push_goes_later(push) ? "retry" : "failed";
 }
 
 static void
@@ -415,8 +412,7 @@ forget_batch(int size)
 		}
 		message_has_rows(push->message);
 
-		if (push->verdict == VERDICT_RETRY ||
-			push->verdict == VERDICT_FREE_RETRY)
+		if (push_goes_later(push))
 		{
 			/* What waits for a circuit is not read before it closes. */
 			plan_due_changed(send_is_open(push->certificate) ?
