@@ -93,6 +93,8 @@ DECLARE
 	since timestamptz;
 	listed text[];
 	ended text[];
+	users text[];
+	one text;
 BEGIN
 	IF NOT (SELECT s.push_unacknowledged FROM imp_push.settings s) THEN
 		DELETE FROM imp_push.recheck_state;
@@ -116,8 +118,25 @@ BEGIN
 	INSERT INTO imp_push.recheck_state AS r (leases_until) VALUES (at)
 	ON CONFLICT (one_row) DO UPDATE SET leases_until = EXCLUDED.leases_until;
 
-	PERFORM imp_push.plan_swallowed(
-		ARRAY(SELECT DISTINCT u FROM unnest(listed || ended) u), at);
+	-- Somebody's message that cannot be planned stays silent, and harms nobody
+	-- else.  What is of the moment (as in session.c) is tried again.
+	users := ARRAY(SELECT DISTINCT u FROM unnest(listed || ended) u);
+	BEGIN
+		PERFORM imp_push.plan_swallowed(users, at);
+	EXCEPTION WHEN OTHERS THEN
+		IF SQLSTATE ~ '^(08|25|40|42|53|55|57|58)' THEN
+			RAISE;
+		END IF;
+		FOREACH one IN ARRAY users LOOP
+			BEGIN
+				PERFORM imp_push.plan_swallowed(ARRAY[one], at);
+			EXCEPTION WHEN OTHERS THEN
+				IF SQLSTATE ~ '^(08|25|40|42|53|55|57|58)' THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
+	END;
 	RETURN EXISTS (SELECT FROM imp_push.recheck);
 END
 $$;
