@@ -21,7 +21,7 @@ BEGIN
 			HINT = 'SELECT name FROM imp_push.certificate shows those there are.';
 	END IF;
 	IF (hex ~ '^([0-9a-f]{2}){1,200}$') IS NOT TRUE THEN
-		PERFORM imp_push.refuse_value('send_test', 'token', NULL, true,
+		PERFORM imp_push.refuse_value('send_test', 'token', token, true,
 			'A device token has an even number of hexadecimal digits, at most 400.');
 	END IF;
 
