@@ -115,11 +115,14 @@ allocate_push(HeapTuple row, TupleDesc desc)
 	place = (char *) (push + 1);
 	for (int i = 0; i < lengthof(push_texts); i++)
 	{
+		Size		length;
+
 		if (texts[i] == NULL)
 			continue;
+		length = strlen(texts[i]) + 1;
 		*(char **) ((char *) push + push_texts[i].field) = place;
-		strcpy(place, texts[i]);
-		place += strlen(texts[i]) + 1;
+		memcpy(place, texts[i], length);
+		place += length;
 	}
 	return push;
 }
