@@ -117,6 +117,11 @@ $sim->control('max-streams 1000');
 {
 	my ($begun, $took);
 
+	# Less than that is no idleness, and a late answer is waited for.
+	$node->poll_query_until('postgres',
+		q{SELECT max(finished_at) < clock_timestamp() - interval '1.5 seconds'
+		  FROM imp_push.delivery})
+	  or die 'it is never idle';
 	$sim->forget;
 	$sim->control('freeze');
 	$begun = time;
