@@ -2,16 +2,13 @@
  * plan.c
  *		Plan: from work in the tables to pushes in the transport.
  *
- * SQL decides (src/sql/plan.sql); this file asks for a page of work, turns
- * rows into pushes and hands them over after the commit.  It never looks at
- * the network.  A message that cannot be planned harms itself only: a page
- * that raises an error is halved until the culprit is alone.
+ * Asks for a page of work, new messages or waiting pushes, and has it planned
+ * (work.c).  SQL decides (src/sql/plan.sql).  Never looks at the network.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lib/ilist.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -25,24 +22,7 @@
 #include "send.h"
 #include "session.h"
 #include "status.h"
-
-/* So often a message may run into the statement timeout. */
-#define TRIALS 3
-
-/*
- * What is to be planned: new messages by id, or waiting pushes by their key.
- * Everything before next is done.
- */
-typedef struct Work
-{
-	Generation *generation;		/* of new messages; NULL: waiting pushes */
-	bool		probe;			/* tries an open circuit */
-	int			count;
-	int			next;
-	Datum	   *message_ids;
-	Datum	   *device_ids;
-	Datum	   *certificates;
-} Work;
+#include "work.h"
 
 /* Where reading goes on after a page. */
 typedef struct PageEnd
@@ -59,7 +39,6 @@ static MemoryContext due_context;	/* the page of waiting pushes */
 static Work page;
 static bool page_is_full;
 static TimestampTz next_due = DT_NOBEGIN;
-static bool planned_since = true;	/* a message was given up for its time */
 
 static PlanResult next_page(int max);
 static bool read_page(int max, PageEnd *end);
@@ -67,10 +46,6 @@ static PlanResult read_due(int max, Work *work);
 static PlanResult read_probe(Work *work, const char *certificate);
 static PlanResult run_due(int max, const char *probe,
 						  void (*submit) (Push *push));
-static bool plan_work(Work *work, void (*submit) (Push *push));
-static void plan_slice(Work *work, int size, dlist_head *pushes);
-static bool is_at_fault(Datum message_id, int sqlstate);
-static bool fail_message(Datum message_id, int sqlstate);
 
 void
 plan_init(MemoryContext parent)
@@ -98,7 +73,7 @@ plan_new(int max, void (*submit) (Push *push))
 		return result;
 
 	found = page.count;
-	if (!plan_work(&page, submit))
+	if (!work_plan(&page, submit))
 		return PLAN_FAILED;
 	status_planned(found);
 	if (page_is_full)
@@ -322,7 +297,7 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 
 	if (result != PLAN_SOME && result != PLAN_MORE)
 		return result;
-	return plan_work(work, submit) ? result : PLAN_FAILED;
+	return work_plan(work, submit) ? result : PLAN_FAILED;
 }
 
 static Datum
@@ -441,185 +416,4 @@ read_due(int max, Work *work)
 	if (isnull)
 		next_due = DT_NOEND;
 	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
-}
-
-/* -------------------------------------------------------------------------
- * Planning
- * -------------------------------------------------------------------------
- */
-
-/*
- * Plans all of it, a slice a transaction, and hands over the pushes of each
- * slice after its commit.  A slice that raises an error is halved, down to
- * the one that is at fault, which ends as failed.  Returns false if an error
- * was of the moment; work->next then says how far it came.
- */
-static bool
-plan_work(Work *work, void (*submit) (Push *push))
-{
-	int			slice = work->count;
-
-	while (work->next < work->count)
-	{
-		int			size = Min(slice, work->count - work->next);
-		dlist_head	pushes;
-		volatile int sqlstate = 0;
-
-		dlist_init(&pushes);
-		PG_TRY();
-		{
-			plan_slice(work, size, &pushes);
-		}
-		PG_CATCH();
-		{
-			sqlstate = session_recover("plan");
-		}
-		PG_END_TRY();
-
-		if (sqlstate == 0)
-		{
-			while (!dlist_is_empty(&pushes))
-			{
-				Push	   *push = dlist_container(Push, node,
-												   dlist_pop_head_node(&pushes));
-
-				push_planned(push);
-				submit(push);
-			}
-			planned_since = true;
-			work->next += size;
-			slice = Min(slice * 2, work->count);
-			continue;
-		}
-
-		while (!dlist_is_empty(&pushes))
-			push_free(dlist_container(Push, node, dlist_pop_head_node(&pushes)));
-		if (session_error_is_passing(sqlstate) &&
-			sqlstate != ERRCODE_QUERY_CANCELED)
-			return false;
-		if (size == 1)
-		{
-			Datum		id = work->message_ids[work->next];
-
-			if (!is_at_fault(id, sqlstate) || !fail_message(id, sqlstate))
-				return false;
-			work->next++;
-		}
-		slice = Max(size / 2, 1);
-	}
-	return true;
-}
-
-/*
- * One transaction: plans size elements and makes pushes of the rows.  The
- * list is complete only if no error was raised.
- */
-static void
-plan_slice(Work *work, int size, dlist_head *pushes)
-{
-	static SPIPlanPtr new_plan = NULL;
-	static SPIPlanPtr due_plan = NULL;
-	TimestampTz now = GetCurrentTimestamp();
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
-	Message    *message = NULL;
-	SessionState state = status_begin(SESSION_WORKER);
-
-	if (state != SESSION_READY)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension imp_push is not as it was a moment ago")));
-
-	if (work->generation != NULL)
-	{
-		Oid			new_types[] = {types[0], types[3]};
-		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
-		TimestampTzGetDatum(now)};
-
-		SPI_execute_plan(session_plan(&new_plan,
-									  "SELECT * FROM imp_push.plan_messages($1, $2)",
-									  2, new_types),
-						 args, NULL, false, 0);
-	}
-	else
-	{
-		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
-			session_array(work->device_ids + work->next, NULL, size, TEXTOID),
-			session_array(work->certificates + work->next, NULL, size, TEXTOID),
-		TimestampTzGetDatum(now)};
-
-		SPI_execute_plan(session_plan(&due_plan,
-									  "SELECT * FROM imp_push.plan_waiting($1, $2, $3, $4)",
-									  4, types),
-						 args, NULL, false, 0);
-	}
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		/* Pushes of one message stand together. */
-		Push	   *push = push_from_row(row, desc, work->generation, message);
-
-		message = push->message;
-		push->probe |= work->probe;
-		push->decided_at = now;
-		dlist_push_tail(pushes, &push->node);
-	}
-	session_commit();
-}
-
-/*
- * Whether an error was raised because of the one message that was planned.  If
- * its statement was cancelled, by the timeout or by hand, that may be the
- * moment: the message gets another two chances, and it is not the message if
- * nothing else can be planned either.
- */
-static bool
-is_at_fault(Datum message_id, int sqlstate)
-{
-	static int64 suspect = 0;
-	static int	times = 0;
-
-	if (sqlstate != ERRCODE_QUERY_CANCELED)
-		return true;
-	if (suspect != DatumGetInt64(message_id))
-		times = 0;
-	suspect = DatumGetInt64(message_id);
-	if (++times < TRIALS || !planned_since)
-		return false;
-	planned_since = false;
-	return true;
-}
-
-/* Writes down that a message cannot be planned; false if not even that. */
-static bool
-fail_message(Datum message_id, int sqlstate)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
-	volatile bool done = false;
-
-	PG_TRY();
-	{
-		if (status_begin(SESSION_WORKER) == SESSION_READY)
-		{
-			Datum		args[] = {message_id,
-				CStringGetTextDatum(unpack_sql_state(sqlstate)),
-			TimestampTzGetDatum(GetCurrentTimestamp())};
-
-			SPI_execute_plan(session_plan(&plan,
-										  "SELECT imp_push.fail_message($1, $2, $3)",
-										  3, types),
-							 args, NULL, false, 0);
-			session_commit();
-			done = true;
-		}
-	}
-	PG_CATCH();
-	{
-		session_recover("set a message aside");
-	}
-	PG_END_TRY();
-	return done;
 }

@@ -89,7 +89,7 @@ static TimestampTz cursor_stored_at;
 
 static bool lighten(int *size, int sqlstate);
 static int	settle_batch(int size);
-static void settle_transaction(int size);
+static bool settle_transaction(int size);
 static void write_rows(int size);
 static void add_row(Rows *rows, Push *push, bool in_flight);
 static void store_cursor(void);
@@ -208,7 +208,9 @@ settle_batch(int size)
 
 	PG_TRY();
 	{
-		settle_transaction(size);
+		/* If it cannot begin, status_begin() has said why. */
+		if (!settle_transaction(size))
+			sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
 	}
 	PG_CATCH();
 	{
@@ -223,7 +225,8 @@ settle_batch(int size)
 	return sqlstate;
 }
 
-static void
+/* False if the database is not ready for it. */
+static bool
 settle_transaction(int size)
 {
 	SessionState state = status_begin(SESSION_WORKER);
@@ -234,12 +237,10 @@ settle_transaction(int size)
 		/* There is nobody left to be told. */
 		dead_tokens_forget();
 		cursor_stored();
-		return;
+		return true;
 	}
 	if (state != SESSION_READY)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension imp_push is not as it was a moment ago")));
+		return false;
 	if (size > 0)
 		write_rows(size);
 	dead_tokens_write();
@@ -256,6 +257,7 @@ settle_transaction(int size)
 		cursor_stored();
 		cursor_stored_at = GetCurrentTimestamp();
 	}
+	return true;
 }
 
 /* -------------------------------------------------------------------------

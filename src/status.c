@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -26,6 +27,7 @@
 
 #define WRITE_INTERVAL_MS 1000
 #define REPEAT_ERROR_MS 60000
+#define RECENT_ERRORS 8
 static MemoryContext status_context;
 static MemoryContext write_context;
 
@@ -35,8 +37,14 @@ static TimestampTz last_pass_at;
 static int64 planned;
 static int64 sent;
 static char *last_error;
-static int	last_error_code;
 static TimestampTz last_error_at;
+
+/* What has been logged of late: several may come in turn, each second. */
+static struct
+{
+	uint32		hash;			/* of its text */
+	TimestampTz at;
+}			recent_errors[RECENT_ERRORS];
 
 static bool changed = true;
 static uint64 circuits_written;
@@ -99,6 +107,27 @@ status_outcome(const Push *push)
 	changed = true;
 }
 
+/* Has this error been logged a short time ago?  If not, it will be now. */
+static bool
+is_repeated(const char *text, TimestampTz now)
+{
+	uint32		hash = hash_bytes((const unsigned char *) text, strlen(text));
+	int			oldest = 0;
+
+	for (int i = 0; i < RECENT_ERRORS; i++)
+	{
+		if (recent_errors[i].hash == hash &&
+			!TimestampDifferenceExceeds(recent_errors[i].at, now,
+										REPEAT_ERROR_MS))
+			return true;
+		if (recent_errors[i].at < recent_errors[oldest].at)
+			oldest = i;
+	}
+	recent_errors[oldest].hash = hash;
+	recent_errors[oldest].at = now;
+	return false;
+}
+
 void
 status_error(const char *doing, int sqlstate, const char *message)
 {
@@ -111,16 +140,14 @@ status_error(const char *doing, int sqlstate, const char *message)
 	psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
 			 unpack_sql_state(sqlstate));
 
-	repeated = last_error != NULL && strcmp(last_error, text) == 0 &&
-		last_error_code == sqlstate &&
-		!TimestampDifferenceExceeds(last_error_at, now, REPEAT_ERROR_MS);
+	repeated = is_repeated(text, now);
 	if (!repeated)
-	{
 		ereport(LOG, (errcode(sqlstate), errmsg("imp_push %s", text)));
+	if (!repeated || strcmp(last_error, text) != 0)
+	{
 		if (last_error != NULL)
 			pfree(last_error);
 		last_error = MemoryContextStrdup(status_context, text);
-		last_error_code = sqlstate;
 		last_error_at = now;
 		changed = true;
 	}

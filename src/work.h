@@ -1,0 +1,36 @@
+/*
+ * work.h
+ *		From a page of work to pushes in the transport.
+ */
+#ifndef IMP_WORK_H
+#define IMP_WORK_H
+
+#include "postgres.h"
+
+#include "cursor.h"
+#include "push.h"
+
+/*
+ * What is to be planned: new messages by id, or waiting pushes by their key.
+ * Everything before next is done.
+ */
+typedef struct Work
+{
+	Generation *generation;		/* of new messages; NULL: waiting pushes */
+	bool		probe;			/* tries an open circuit */
+	int			count;
+	int			next;
+	Datum	   *message_ids;
+	Datum	   *device_ids;
+	Datum	   *certificates;
+} Work;
+
+/*
+ * Plans all of it, a slice a transaction, and hands over the pushes of each
+ * slice after its commit.  A slice that raises an error is halved, down to
+ * the one that is at fault, which ends as failed.  Returns false if an error
+ * was of the moment; work->next then says how far it came.
+ */
+extern bool work_plan(Work *work, void (*submit) (Push *push));
+
+#endif							/* IMP_WORK_H */
