@@ -289,6 +289,36 @@ drive(Lane *lane, curl_socket_t fd, int what)
 	collect(lane);
 }
 
+/*
+ * libcurl writes each frame by itself, which is a packet each, and each packet
+ * is work for the kernel on both sides.  So those of a burst are collected.
+ */
+static void
+gather(Lane *lane)
+{
+	if (lane->started && !lane->corked && lane->established)
+	{
+		lane->corked = true;
+		lane_socket_cork(lane, true);
+	}
+	lane->started = true;
+}
+
+void
+lane_flush(void)
+{
+	for (int i = 0; i < table.size; i++)
+	{
+		Lane	   *lane = table.lanes[i];
+
+		if (lane == NULL)
+			continue;
+		if (lane->corked)
+			lane_socket_cork(lane, false);
+		lane->started = lane->corked = false;
+	}
+}
+
 bool
 lane_start(Lane *lane, Push *push)
 {
@@ -320,6 +350,7 @@ lane_start(Lane *lane, Push *push)
 		lane->look_at = clock + LOOK_EVERY;
 	dlist_push_tail(&lane->under_way, &request->node);
 	lane->in_flight++;
+	gather(lane);
 	drive(lane, CURL_SOCKET_TIMEOUT, 0);
 	if (request->sent)
 		lane->refusals = 0;

@@ -53,6 +53,8 @@ typedef struct Lane
 	LaneState	state;
 	bool		established;	/* the connection is made and speaks HTTP/2 */
 	bool		dead;			/* the connection is gone */
+	bool		started;		/* has started a push since lane_flush() */
+	bool		corked;			/* the kernel collects what is written */
 
 	LaneSocket	sockets[LANE_SOCKETS];
 	int			socket_count;
@@ -95,10 +97,13 @@ extern Lane *lane_open(struct Sender *sender, LaneTarget *target);
 extern void lane_close(Lane *lane);
 
 /*
- * Starts a push: when this returns it is on the wire, if the connection is
- * made and has room.  False if libcurl cannot, for want of memory.
+ * Starts a push: when this returns it has been written, if the connection is
+ * made and has room.  The first is on its way at once, those that follow it
+ * may leave together, at lane_flush().  False if libcurl cannot, for want of
+ * memory.
  */
 extern bool lane_start(Lane *lane, Push *push);
+extern void lane_flush(void);	/* all lanes */
 
 /*
  * Moves data: lane_event() for a tag from the epoll descriptor (returns the

@@ -130,6 +130,17 @@ set_socket_options(int fd)
 					  sizeof(user_timeout));
 }
 
+void
+lane_socket_cork(Lane *lane, bool on)
+{
+	int			value = on;
+
+	for (int i = 0; i < lane->socket_count; i++)
+		if (lane->sockets[i].ours)
+			(void) setsockopt(lane->sockets[i].fd, IPPROTO_TCP, TCP_CORK,
+							  &value, sizeof(value));
+}
+
 /* CURLOPT_OPENSOCKETFUNCTION: see the head of lane.c. */
 curl_socket_t
 lane_on_open(void *request_pointer, curlsocktype purpose,

@@ -282,6 +282,13 @@ send_drive(TimestampTz now)
 		sender_shared.senders--;
 		sender_free(sender);
 	}
+	lane_flush();
+}
+
+void
+send_flush(void)
+{
+	lane_flush();
 }
 
 long

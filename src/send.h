@@ -34,6 +34,9 @@ extern Certificate *send_get_certificate(const char *name); /* or NULL */
  */
 extern void send_submit(Push *push);
 
+/* After a number of them: what the kernel has collected leaves now. */
+extern void send_flush(void);
+
 /* Moves data: call when the epoll descriptor is readable or time has come. */
 extern void send_drive(TimestampTz now);
 

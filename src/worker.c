@@ -252,6 +252,7 @@ main_loop(void)
 			(void) settle_run();
 		credentials_refresh();
 		plan();
+		send_flush();
 		if (leaving == STAY)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())

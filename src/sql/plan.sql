@@ -6,12 +6,13 @@
 -- time is an argument.
 --
 -- It is inlined into the statements of its callers (one SELECT, no SET), so
--- that they are planned once; its stages are materialized, so that a value of
--- the sender's ext is taken apart once.  A LATERAL subquery with LIMIT or
--- OFFSET is not pulled up.  So a condition on the outer row in it is tested
--- before anything is read: who gets nothing costs nothing.  And what it
--- computes is computed once, and not wherever it is used, which multiplies
--- from stage to stage (without: 20 s to plan the statement).
+-- that they are planned once.  A row goes through all stages before the next
+-- one is read.  OFFSET 0, or LIMIT, keeps a subquery from being pulled up.  So
+-- a condition on the outer row in it is tested before anything is read: who
+-- gets nothing costs nothing.  And what it computes is computed once, and not
+-- wherever it is used, which multiplies from stage to stage (without: 20 s to
+-- plan the statement).  (MATERIALIZED would do the same, and cost half as much
+-- again: every stage would be written and read as a whole.)
 --
 -- Whether a row exists is asked with SELECT true … LIMIT 1: for EXISTS in an
 -- expression the planner may read the whole table into a hash, and does so for
@@ -61,7 +62,7 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 WITH
 -- Section 3, the checks of the message.
-message AS MATERIALIZED (
+message AS (
 	SELECT m.id, m.recipient, m.sender, m.chat_type, m.conversation_id, m.msg_id,
 		m.type, m.body, m.sender_name, m.translations,
 		m.expires_at AS message_expires_at, m.device_id, m.certificate,
@@ -100,9 +101,10 @@ message AS MATERIALIZED (
 				AND l.message_id <> m.id
 			LIMIT 1
 		) before ON true
+	OFFSET 0
 ),
 -- The checks of the user.
-person AS MATERIALIZED (
+person AS (
 	SELECT m.*,
 		p.display_style, p.language, p.template,
 		imp_push.ext_shown(COALESCE(NULLIF(m.sender_name, ''),
@@ -162,11 +164,12 @@ person AS MATERIALIZED (
 				AND live.device_id IS NULL AND NULLIF(m.sender_name, '') IS NULL
 			LIMIT 1
 		) sp ON true
+	OFFSET 0
 ),
 -- The checks of the binding up to 17.  A message without a verdict meets each
 -- binding of its recipient, an attempt at a binding only that one; that there
 -- is none at all, 11, shows here as well.
-binding AS MATERIALIZED (
+binding AS (
 	SELECT m.*,
 		COALESCE(b.device_id, m.device_id) AS bound_device,
 		COALESCE(b.certificate, m.certificate) AS bound_certificate,
@@ -228,12 +231,13 @@ binding AS MATERIALIZED (
 					AND oc.push_type <> 'voip'
 				LIMIT 1) IS NULL
 		ELSE true END
+	OFFSET 0
 ),
 vocabulary AS MATERIALIZED (
 	SELECT imp_push.vocabulary() AS texts
 ),
 -- Sections 5 and 6, for those who get it.
-rendered AS MATERIALIZED (
+rendered AS (
 	SELECT b.*, w.text_from, w.warnings,
 		CASE WHEN b.binding_failed IS NULL THEN imp_push.render_payload(
 			CASE WHEN NOT kind.background THEN w.title END,
@@ -319,6 +323,7 @@ rendered AS MATERIALIZED (
 					AND NULLIF(b.apns -> 'extern', 'null') IS NULL AS is_leftover
 			OFFSET 0
 		) extra
+	OFFSET 0
 ),
 verdict AS (
 	SELECT r.*,

@@ -297,6 +297,7 @@ BEGIN ATOMIC
 						imp_push.ext_text(push -> 'group_user_nickname')), '') END,
 				sender_name) AS name
 			WHERE COALESCE(chosen.name, made.name) IS NOT NULL
+			OFFSET 0
 		) dynamic_from ON true;
 END;
 COMMENT ON FUNCTION imp_push.words(text, text, text, boolean, text, text, jsonb, jsonb, jsonb, jsonb, text, text, text, boolean, text, jsonb) IS
