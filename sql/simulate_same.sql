@@ -92,6 +92,17 @@ SELECT * FROM pg_temp.compare('b', '2024-06-03 20:00+00');
 SELECT imp_push.disable_advanced_features(confirm => true);
 SELECT * FROM pg_temp.compare('c', :at);
 
+-- Nor does the time zone of the session that asks make a difference: for the
+-- worker a day has 24 hours, on this one, too, on which clocks change.
+INSERT INTO imp_push.device_token (user_id, device_id, certificate, token) VALUES ('zoe', 'iphone', 'app', '20e0'), ('zoe', 'ipad', 'app', '20e1');
+INSERT INTO imp_push.presence (user_id, device_id, status, changed_at) VALUES ('zoe', 'ipad', 'kicked', '2024-03-30 11:00+00');
+INSERT INTO imp_push.offline_message (recipient, sender, msg_id, created_at) VALUES ('zoe', 'alice', 'zoned', now());
+SET timezone = 'Europe/Berlin';
+SELECT device_id, reason, detail, (headers->>'apns-expiration')::bigint - extract(epoch FROM '2024-03-30 12:00+00'::timestamptz)::bigint AS lives
+	FROM imp_push.simulate('zoe', 'alice', 'hello', at => '2024-03-30 12:00+00') ORDER BY 1;
+SELECT device_id, reason, detail FROM imp_push.explain('zoe', 'zoned') WHERE result = 'failed' ORDER BY 1;
+SET timezone = 'UTC';
+
 UPDATE imp_push.settings SET multi_device_policy = 'all_offline', default_language = 'zh', push_cmd = false, force_bypasses_mode = false, advanced_features = true, default_time_zone = :'zone_before';
 DELETE FROM imp_push.offline_message;
 DELETE FROM imp_push.waiting;

@@ -10,6 +10,7 @@ RETURNS TABLE (device_id text, certificate text, check_no int, checked boolean,
 	check_detail jsonb, outcome text, outcome_detail jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'	-- the worker's: its days have 24 hours
 SET jit = off	-- compiling the plan takes seconds, running it a millisecond
 AS $$
 DECLARE

@@ -15,30 +15,39 @@ RETURNS TABLE (device_id text, certificate text, status text, reason text,
 	detail jsonb, headers jsonb, payload text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'	-- the worker's: its days have 24 hours
 SET jit = off	-- compiling the plan takes seconds, running it a millisecond
 AS $$
 DECLARE
 	message imp_push.offline_message;
-	wrong text;
+	wrong record;
+	an_id CONSTANT text := 'It must be a text of 1 to 1024 bytes.';
+	an_object CONSTANT text := 'It must be a JSON object.';
 BEGIN
-	wrong := CASE
-		WHEN (octet_length(recipient) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'recipient'
-		WHEN (octet_length(sender) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'sender'
-		WHEN (chat_type IN ('chat', 'groupchat', 'chatroom')) IS NOT TRUE
-			THEN 'chat_type'
-		WHEN conversation_id IS NULL AND chat_type <> 'chat'
-			OR octet_length(conversation_id) NOT BETWEEN 1 AND 1024
-			THEN 'conversation_id'
-		WHEN (octet_length(type) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'type'
-		WHEN (jsonb_typeof(ext) = 'object') IS NOT TRUE THEN 'ext'
-		WHEN (jsonb_typeof(translations) = 'object') IS NOT TRUE THEN 'translations'
-		WHEN (octet_length(msg_id) BETWEEN 1 AND 1024) IS NOT TRUE THEN 'msg_id'
-		WHEN (at > '-infinity' AND at < '294000-01-01 00:00+00') IS NOT TRUE THEN 'at'
-		END;
-	IF wrong IS NOT NULL THEN
+	-- as message_trigger.c has it for rows
+	SELECT p.name, p.rule INTO wrong
+	FROM (VALUES
+		(1, 'recipient', octet_length(recipient) BETWEEN 1 AND 1024, an_id),
+		(2, 'sender', octet_length(sender) BETWEEN 1 AND 1024, an_id),
+		(3, 'chat_type', chat_type IN ('chat', 'groupchat', 'chatroom'),
+			'Allowed are chat, groupchat and chatroom.'),
+		(4, 'conversation_id', CASE WHEN conversation_id IS NULL THEN chat_type = 'chat'
+				ELSE octet_length(conversation_id) BETWEEN 1 AND 1024 END,
+			'It must name the group or chat room; only a single chat leaves it out.'),
+		(5, 'type', octet_length(type) BETWEEN 1 AND 1024, an_id),
+		(6, 'ext', jsonb_typeof(ext) = 'object', an_object),
+		(7, 'translations', jsonb_typeof(translations) = 'object', an_object),
+		(8, 'msg_id', octet_length(msg_id) BETWEEN 1 AND 1024, an_id),
+		(9, 'at', at > '-infinity' AND at < '294000-01-01 00:00+00',
+			'It must be a point in time, and not at the end of all times.')
+		) p(ordinal, name, valid, rule)
+	WHERE p.valid IS NOT TRUE
+	ORDER BY p.ordinal
+	LIMIT 1;
+	IF FOUND THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = format('parameter "%s" of simulate() has a value that a message cannot have', wrong),
-			HINT = 'The same rules hold as for a row of imp_push.offline_message.';
+			MESSAGE = format('parameter "%s" of simulate() has a value that a message cannot have', wrong.name),
+			DETAIL = wrong.rule;
 	END IF;
 
 	-- an id that no stored message has
