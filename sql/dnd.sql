@@ -5,6 +5,8 @@ SELECT default_time_zone AS zone_before FROM imp_push.settings \gset
 UPDATE imp_push.settings SET default_time_zone = 'Asia/Shanghai';
 
 -- A wrong value is refused, and the error says what is allowed.
+INSERT INTO imp_push.dnd (user_id) VALUES (NULL);
+INSERT INTO imp_push.dnd (user_id, mode) VALUES ('', 'none');
 INSERT INTO imp_push.dnd (user_id, chat_type) VALUES ('alice', 'chatroom');
 INSERT INTO imp_push.dnd (user_id, chat_type) VALUES ('alice', 'chat');
 INSERT INTO imp_push.dnd (user_id, conversation_id) VALUES ('alice', 'bob');

@@ -26,6 +26,11 @@ SELECT imp_push.set_presence('bob', 'pad', 'online', ttl => '0');
 SELECT imp_push.set_presence('bob', 'pad', 'online', ttl => '-1 minute');
 SELECT imp_push.node_heartbeat('node1', NULL);
 SELECT imp_push.node_heartbeat('node1', '-1 minute');
+INSERT INTO imp_push.presence (user_id, device_id, status) VALUES (NULL, 'pad', 'online');
+SELECT imp_push.set_presence('', 'pad', 'online');
+SELECT imp_push.set_presence('bob', '', 'online');
+SELECT imp_push.node_heartbeat(NULL, '1 minute');
+SELECT imp_push.node_heartbeat('', '1 minute');
 DELETE FROM imp_push.presence;
 
 -- What a device counts as. It is offline from the moment of its lease's end
@@ -88,7 +93,16 @@ SELECT status, session, node FROM imp_push.presence;
 SELECT imp_push.set_presence('bob', 'phone', 'offline', session => 's1');
 SELECT status, session, node FROM imp_push.presence WHERE user_id = 'bob';
 
--- The kicked stay so until they are online again.
+-- The kicked stay so until they are online again, whoever writes what.
+INSERT INTO imp_push.presence (user_id, device_id, status, changed_at) VALUES ('kate', 'phone', 'kicked', '2026-01-01');
+UPDATE imp_push.presence SET status = 'offline' WHERE user_id = 'kate';
+INSERT INTO imp_push.presence (user_id, device_id, status) VALUES ('kate', 'phone', 'logged_out')
+	ON CONFLICT (user_id, device_id) DO UPDATE SET status = EXCLUDED.status;
+SELECT status, changed_at = '2026-01-01' AS unchanged FROM imp_push.presence WHERE user_id = 'kate';
+UPDATE imp_push.presence SET status = 'online' WHERE user_id = 'kate';
+UPDATE imp_push.presence SET status = 'offline' WHERE user_id = 'kate';
+SELECT status FROM imp_push.presence WHERE user_id = 'kate';
+DELETE FROM imp_push.presence WHERE user_id = 'kate';
 SELECT imp_push.set_presence('alice', 'phone', 'online', session => 's4');
 SELECT imp_push.set_presence('alice', 'phone', 'kicked');
 SELECT imp_push.set_presence('alice', 'phone', 'offline', session => 's4');
@@ -141,6 +155,11 @@ UPDATE imp_push.presence SET status = 'kicked' WHERE user_id = 'bob';
 DELETE FROM imp_push.presence WHERE user_id = 'carol';
 UPDATE imp_push.presence SET expires_at = now() + interval '1 hour' WHERE user_id = 'dave';
 UPDATE imp_push.presence SET expires_at = now() WHERE user_id = 'erin';
+SELECT imp_push.node_heartbeat('node7', '1 hour');
+SELECT imp_push.set_presence('frank', 'phone', 'online', node => 'node7');
+SELECT imp_push.set_presence('gina', 'phone', 'offline', node => 'node7');
+UPDATE imp_push.im_node SET expires_at = now() + interval '2 hours' WHERE name = 'node7';
+UPDATE imp_push.im_node SET expires_at = now() - interval '1 hour' WHERE name = 'node7';
 SELECT user_id FROM imp_push.recheck ORDER BY id;
 -- An IM server's role needs no rights on the list.
 CREATE ROLE regress_imp_push_app;
@@ -153,6 +172,7 @@ SELECT user_id FROM imp_push.recheck ORDER BY id DESC LIMIT 1;
 UPDATE imp_push.settings SET push_unacknowledged = false;
 DELETE FROM imp_push.recheck;
 DELETE FROM imp_push.presence;
+DELETE FROM imp_push.im_node;
 DROP OWNED BY regress_imp_push_app;
 DROP ROLE regress_imp_push_app;
 

@@ -9,6 +9,8 @@ SELECT user_id, left(nickname, 5) AS nickname, display_style, language, time_zon
 
 -- A wrong value is refused, and the error says what is allowed.
 UPDATE imp_push.user_profile SET nickname = repeat('好', 101) WHERE user_id = 'bob';
+INSERT INTO imp_push.user_profile (user_id, nickname) VALUES (NULL, 'Dave');
+INSERT INTO imp_push.user_profile (user_id, nickname) VALUES ('', 'Dave');
 UPDATE imp_push.user_profile SET display_style = 'full' WHERE user_id = 'bob';
 UPDATE imp_push.user_profile SET display_style = NULL WHERE user_id = 'bob';
 UPDATE imp_push.user_profile SET language = 'zh Hans' WHERE user_id = 'bob';
@@ -18,6 +20,10 @@ INSERT INTO imp_push.user_profile (user_id, time_zone) VALUES ('dave', '');
 
 INSERT INTO imp_push.contact_remark VALUES ('alice', 'bob', 'Bobby'), ('bob', 'alice', 'Al');
 UPDATE imp_push.contact_remark SET remark = NULL WHERE user_id = 'alice';
+-- No error shows what people have written.
+INSERT INTO imp_push.contact_remark VALUES (NULL, 'bob', 'Bobby');
+INSERT INTO imp_push.contact_remark VALUES ('alice', NULL, 'Bobby');
+INSERT INTO imp_push.contact_remark VALUES ('alice', '', 'Bobby');
 INSERT INTO imp_push.contact_remark VALUES ('alice', 'bob', 'Rob')
 	ON CONFLICT (user_id, contact_id) DO UPDATE SET remark = EXCLUDED.remark;
 SELECT * FROM imp_push.contact_remark ORDER BY 1;

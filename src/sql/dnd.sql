@@ -35,6 +35,9 @@ COMMENT ON COLUMN imp_push.dnd.dnd_end IS
 COMMENT ON COLUMN imp_push.dnd.dnd_until IS
 'silent until this moment';
 
+CREATE TRIGGER dnd_check_user BEFORE INSERT OR UPDATE ON imp_push.dnd
+	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('user_id', 'shown', 'It must name the user.');
 CREATE TRIGGER dnd_check_chat_type BEFORE INSERT OR UPDATE ON imp_push.dnd
 	FOR EACH ROW WHEN ((NEW.chat_type IN ('app', 'chat', 'groupchat')) IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('chat_type', 'shown', 'Allowed are app, chat and groupchat.');

@@ -55,9 +55,36 @@ COMMENT ON COLUMN imp_push.im_node.name IS
 COMMENT ON COLUMN imp_push.im_node.expires_at IS
 'from this moment on the node''s connections count as offline';
 
+CREATE TRIGGER im_node_check_name BEFORE INSERT OR UPDATE ON imp_push.im_node
+	FOR EACH ROW WHEN ((NEW.name <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('name', 'shown', 'It must name the node.');
+CREATE TRIGGER presence_check_user BEFORE INSERT OR UPDATE ON imp_push.presence
+	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('user_id', 'shown', 'It must name the user.');
+CREATE TRIGGER presence_check_device BEFORE INSERT OR UPDATE ON imp_push.presence
+	FOR EACH ROW WHEN ((NEW.device_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('device_id', 'shown', 'It must name the device.');
 CREATE TRIGGER presence_check_status BEFORE INSERT OR UPDATE ON imp_push.presence
 	FOR EACH ROW WHEN ((NEW.status IN ('online', 'offline', 'logged_out', 'kicked')) IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('status', 'shown', 'Allowed are online, offline, logged_out and kicked.');
+
+/*
+ * Whoever writes it: the kicked stay so until they are online again.  It runs
+ * before presence_changed, for which nothing has changed then.
+ */
+CREATE FUNCTION imp_push.presence_stay_kicked() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	NEW.status := OLD.status;
+	RETURN NEW;
+END $$;
+COMMENT ON FUNCTION imp_push.presence_stay_kicked() IS
+'trigger: a device that was kicked stays so until it is online again';
+
+CREATE TRIGGER presence_1_stay_kicked BEFORE UPDATE ON imp_push.presence
+	FOR EACH ROW
+	WHEN (OLD.status = 'kicked' AND NEW.status IN ('offline', 'logged_out'))
+	EXECUTE FUNCTION imp_push.presence_stay_kicked();
 
 CREATE FUNCTION imp_push.presence_changed() RETURNS trigger
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -156,11 +183,7 @@ BEGIN
 		VALUES (set_presence.user_id, set_presence.device_id, set_presence.status, set_presence.session,
 			set_presence.node, now() + set_presence.ttl)
 	ON CONFLICT ON CONSTRAINT presence_pkey DO UPDATE SET
-		-- the kicked stay so until they are online again
-		status = CASE
-			WHEN device.status = 'kicked' AND EXCLUDED.status IN ('offline', 'logged_out') THEN device.status
-			ELSE EXCLUDED.status
-		END,
+		status = EXCLUDED.status,
 		-- only a new connection is another session on another node
 		session = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.session ELSE coalesce(EXCLUDED.session, device.session) END,
 		node = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.node ELSE coalesce(EXCLUDED.node, device.node) END,
@@ -241,7 +264,31 @@ CREATE TRIGGER presence_recheck_delete AFTER DELETE ON imp_push.presence
 	EXECUTE FUNCTION imp_push.presence_recheck();
 
 /*
- * The same for leases: users with a lease that ran out after since and not
+ * A lease that is moved into the past ends at a time that leases_ended() has
+ * gone by.
+ */
+CREATE FUNCTION imp_push.im_node_recheck() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF (SELECT push_unacknowledged FROM imp_push.settings) THEN
+		INSERT INTO imp_push.recheck (user_id, at)
+			SELECT DISTINCT device.user_id, clock_timestamp()
+			FROM imp_push.presence AS device
+			WHERE device.node = NEW.name AND device.status = 'online';
+		PERFORM imp_push.wake_worker();
+	END IF;
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION imp_push.im_node_recheck() IS
+'trigger: notes the users of a node whose lease was ended by hand, if push_unacknowledged is on';
+
+CREATE TRIGGER im_node_recheck AFTER UPDATE OF expires_at ON imp_push.im_node
+	FOR EACH ROW
+	WHEN (NEW.expires_at IS DISTINCT FROM OLD.expires_at AND NEW.expires_at <= pg_catalog.now())
+	EXECUTE FUNCTION imp_push.im_node_recheck();
+
+/*
+ * The same for leases that end by themselves: users with a lease that ran out after since and not
  * after until, and with no device online at that time.  Two scans of an
  * index: leases of connections, and of nodes.
  */

@@ -30,9 +30,13 @@ COMMENT ON COLUMN imp_push.user_profile.time_zone IS
 COMMENT ON COLUMN imp_push.user_profile.template IS
 'template that the user chose; one that does not exist is passed over';
 
+-- What people write themselves is not shown.
+CREATE TRIGGER user_profile_check_user BEFORE INSERT OR UPDATE ON imp_push.user_profile
+	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('user_id', 'hidden', 'It must name the user.');
 CREATE TRIGGER user_profile_check_nickname BEFORE INSERT OR UPDATE ON imp_push.user_profile
 	FOR EACH ROW WHEN (pg_catalog.length(NEW.nickname) > 100)
-	EXECUTE FUNCTION imp_push.refuse('nickname', 'shown', 'It must have at most 100 characters.');
+	EXECUTE FUNCTION imp_push.refuse('nickname', 'hidden', 'It must have at most 100 characters.');
 CREATE TRIGGER user_profile_check_display_style BEFORE INSERT OR UPDATE ON imp_push.user_profile
 	FOR EACH ROW WHEN ((NEW.display_style IN ('simple', 'summary')) IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('display_style', 'shown', 'Allowed are simple and summary.');
@@ -60,6 +64,12 @@ COMMENT ON COLUMN imp_push.contact_remark.contact_id IS
 COMMENT ON COLUMN imp_push.contact_remark.remark IS
 'the name';
 
+CREATE TRIGGER contact_remark_check_user BEFORE INSERT OR UPDATE ON imp_push.contact_remark
+	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('user_id', 'hidden', 'It must name the user who gave the name.');
+CREATE TRIGGER contact_remark_check_contact BEFORE INSERT OR UPDATE ON imp_push.contact_remark
+	FOR EACH ROW WHEN ((NEW.contact_id <> '') IS NOT TRUE)
+	EXECUTE FUNCTION imp_push.refuse('contact_id', 'hidden', 'It must name the user whom the name is for.');
 CREATE TRIGGER contact_remark_check_remark BEFORE INSERT OR UPDATE ON imp_push.contact_remark
 	FOR EACH ROW WHEN (NEW.remark IS NULL)
 	EXECUTE FUNCTION imp_push.refuse('remark', 'shown', 'It must be a name.', 'Delete the row to end a remark.');
