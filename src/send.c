@@ -574,10 +574,15 @@ send_probe_later(const char *certificate)
 void
 send_waits(const char *certificate)
 {
-	Sender	   *sender = find_sender(certificate);
+	dlist_iter	iter;
 
-	if (sender != NULL)
-		sender->circuit.nothing_waits = false;
+	dlist_foreach(iter, &senders)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (certificate == NULL || strcmp(sender->name, certificate) == 0)
+			sender->circuit.nothing_waits = false;
+	}
 }
 
 bool

@@ -106,7 +106,10 @@ extern void send_probe_with_next(const char *certificate);
  */
 extern void send_probe_later(const char *certificate);
 
-/* Something waits again that could be the probe. */
+/*
+ * Something waits again that could be the probe; NULL: perhaps, for whichever
+ * certificate.
+ */
 extern void send_waits(const char *certificate);
 
 /*

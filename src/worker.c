@@ -354,6 +354,8 @@ plan(void)
 	{
 		look = true;
 		plan_due_changed(DT_NOBEGIN);
+		/* Badges, and what is planned again, begin to wait unannounced. */
+		send_waits(NULL);
 		poll_at = TimestampTzPlusMilliseconds(now, imp_poll_interval);
 	}
 	if (!begun && may_plan(now))

@@ -150,6 +150,55 @@ is( query("SELECT string_agg(table_name || ' ' || rows, ', ')
 is( query("SELECT count(*) FROM imp_push.delivery WHERE recipient = 'user1'"),
 	'0', 'nothing is left of the person');
 
+# APNs cannot be reached, is back, and nothing waits that would tell: what comes
+# then is a probe, whatever it is, at the next poll at the latest.
+
+sub outage_without_witness
+{
+	my ($name) = @_;
+
+	$sim->stop;
+	insert_message($node, 'user2', 'gone', msg_id => $name);
+	ok( $node->poll_query_until(
+			'postgres', "SELECT circuit = 'open' AND waiting = 1
+				FROM imp_push.certificate_status"),
+		"$name: the circuit is open");
+	query("DELETE FROM imp_push.offline_message WHERE msg_id = '$name'");
+	ok( $node->poll_query_until(
+			'postgres', "SELECT next_probe_at < now() - interval '1 second'
+				AND NOT EXISTS (SELECT FROM imp_push.waiting)
+				FROM imp_push.certificate_status"),
+		"$name: and there is nothing to probe with");
+	$sim->start;
+	return;
+}
+
+query("SELECT imp_push.set_presence('user3', 'desk', 'online')");
+insert_message($node, 'user3', 'swallowed', msg_id => 'swallowed twice');
+ok( $node->poll_query_until(
+		'postgres', "SELECT reason = 'online' FROM imp_push.delivery
+			WHERE msg_id = 'swallowed twice'"),
+	'one more is swallowed');
+query("ALTER SYSTEM SET imp_push.poll_interval = '500ms'");
+query('SELECT pg_reload_conf()');
+
+outage_without_witness('outage 1');
+query("SELECT imp_push.set_presence('user3', 'desk', 'offline')");
+ok( $node->poll_query_until(
+		'postgres', "SELECT status = 'sent' FROM imp_push.delivery
+			WHERE msg_id = 'swallowed twice'"),
+	'what a dead connection has swallowed goes out after an outage');
+
+outage_without_witness('outage 2');
+query("SELECT imp_push.push_badge('user2', badge => 5)");
+ok( $node->poll_query_until(
+		'postgres', "SELECT circuit = 'closed' FROM imp_push.certificate_status
+			WHERE certificate = 'chat'"),
+	'and so does a badge');
+wait_settled($node);
+query('ALTER SYSTEM RESET imp_push.poll_interval');
+query('SELECT pg_reload_conf()');
+
 # A client certificate that ends soon
 
 my $folder = PostgreSQL::Test::Utils::tempdir();

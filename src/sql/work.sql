@@ -170,12 +170,19 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT w.message_id, w.device_id, w.certificate, t.token
 	FROM (
-		SELECT o.*
-		FROM imp_push.waiting o
-		WHERE o.certificate = probed_certificate
+		(SELECT o.message_id, o.recipient, o.device_id, o.certificate
+		 FROM imp_push.waiting o
+		 WHERE o.certificate = probed_certificate
 			AND o.apns_id <> ALL (next_probes.in_flight)
-		ORDER BY o.due
-		LIMIT 100) w
+		 ORDER BY o.due
+		 LIMIT 100)
+		UNION ALL
+		(SELECT -p.id, p.recipient, p.device_id, p.certificate
+		 FROM imp_push.direct_push p
+		 WHERE p.certificate = probed_certificate AND p.kind = 'badge'
+			AND p.apns_id <> ALL (next_probes.in_flight)
+		 ORDER BY p.due
+		 LIMIT 100)) w
 		LEFT JOIN imp_push.device_token t
 			ON t.user_id = w.recipient AND t.device_id = w.device_id
 				AND t.certificate = w.certificate
