@@ -28,6 +28,7 @@ enum
 	OPT_ENVIRONMENT,
 	OPT_HTTP1,
 	OPT_PLAIN,
+	OPT_MAX_RESETS,
 	OPT_MAX_STREAMS,
 	OPT_RUN_SECONDS
 };
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
 	{"environment", required_argument, NULL, OPT_ENVIRONMENT},
 	{"http1", no_argument, NULL, OPT_HTTP1},
 	{"plain", no_argument, NULL, OPT_PLAIN},
+	{"max-resets", required_argument, NULL, OPT_MAX_RESETS},
 	{"max-streams", required_argument, NULL, OPT_MAX_STREAMS},
 	{"run-seconds", required_argument, NULL, OPT_RUN_SECONDS},
 	{NULL, 0, NULL, 0}
@@ -70,6 +72,7 @@ options_usage(void)
 		  "  --environment production|development\n"
 		  "  --http1                begin with HTTP/1.1 only\n"
 		  "  --plain                no TLS\n"
+		  "  --max-resets N         RST_STREAMs a connection may send (any number)\n"
 		  "  --max-streams N        streams a connection (1000)\n"
 		  "  --run-seconds N        stop after that time\n"
 		  "\n"
@@ -168,6 +171,9 @@ take_option(struct options *options, int option, char *value)
 		case OPT_PLAIN:
 			options->plain = true;
 			return true;
+		case OPT_MAX_RESETS:
+			return parse_number("max-resets", value, 1, 1000000,
+								&options->max_resets);
 		case OPT_MAX_STREAMS:
 			return parse_number("max-streams", value, 0, 1000000,
 								&options->max_streams);

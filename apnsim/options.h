@@ -40,6 +40,7 @@ struct options
 	bool		development;
 	bool		http1;
 	bool		plain;
+	int			max_resets;		/* 0: any number */
 	int			max_streams;
 	int			run_seconds;	/* 0: until it is told to stop */
 };

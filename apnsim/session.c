@@ -164,15 +164,18 @@ make_callbacks(void)
 }
 
 static nghttp2_option *
-make_options(void)
+make_options(int max_resets)
 {
 	nghttp2_option *option;
 
 	if (nghttp2_option_new(&option) != 0)
 		return NULL;
 	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST,
-											   RESET_RATE);
+	if (max_resets > 0)
+		nghttp2_option_set_stream_reset_rate_limit(option, max_resets, 0);
+	else
+		nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST,
+												   RESET_RATE);
 	return option;
 }
 
@@ -205,7 +208,8 @@ bool
 session_new(struct connection *connection)
 {
 	nghttp2_session_callbacks *callbacks = make_callbacks();
-	nghttp2_option *option = make_options();
+	nghttp2_option *option =
+	make_options(connection->server->options->max_resets);
 	bool		done = false;
 
 	if (callbacks != NULL && option != NULL)

@@ -74,6 +74,18 @@ subtest 'frames at random' => sub {
 	is_well('after that');
 };
 
+subtest 'a limit of resets' => sub {
+	my $strict = ApnsimTest->new(@key, '--plain', '--max-resets', 3);
+	my $client = RawHttp2->new($strict->{port});
+	for my $stream (1, 3, 5, 7)
+	{
+		$client->send_request($stream, token('a0'), $jwt);
+		ok($client->wait_frame(RawHttp2::HEADERS, $stream), "stream $stream is answered");
+		$client->send_frame(RawHttp2::RST_STREAM, 0, $stream, pack('N', 5));
+	}
+	ok($client->wait_frame(RawHttp2::GOAWAY), 'one more ends the connection');
+};
+
 subtest 'frames that are wrong' => sub {
 	my $error = sub {
 		my ($what, $code, $send) = @_;

@@ -136,6 +136,18 @@ $sim->control('max-streams 1000');
 	cmp_ok($took, '<', 5, 'and the message is out soon');
 }
 
+# A server that takes many RST_STREAMs for an attack ends the connection with a
+# GOAWAY, and what is on it comes again.  (libcurl 7.88.1 sends one after each
+# answer.)
+
+$sim->stop;
+$sim->start('--max-resets', 100);
+push_to_all('a limit of resets');
+is(attempts('a limit of resets'), 'sent1', 'and none is charged');
+diag(sprintf '%d connections', $sim->stats->{connections});
+$sim->stop;
+$sim->start;
+
 # What is no APNs at all
 
 {
