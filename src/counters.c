@@ -85,19 +85,20 @@ counter(const char *name, const char *labels)
 	return &entry->amount;
 }
 
-/* {"name": "value", …}; a NULL value is left out. */
+/*
+ * {"name": "value", …}.  A NULL is the empty value, for Prometheus wants the
+ * same labels each time.
+ */
 static void
 add_label(StringInfo labels, const char *name, const char *value)
 {
-	if (value == NULL)
-		return;
 	if (labels->len > 0)
 		labels->data[labels->len - 1] = ',';
 	else
 		appendStringInfoChar(labels, '{');
 	escape_json(labels, name);
 	appendStringInfoChar(labels, ':');
-	escape_json(labels, value);
+	escape_json(labels, value != NULL ? value : "");
 	appendStringInfoChar(labels, '}');
 }
 

@@ -133,6 +133,12 @@ is( query(q{SELECT value FROM imp_push.metrics
 is( query(q{SELECT count(*) FROM imp_push.metrics
 		WHERE help IS NULL OR type NOT IN ('counter', 'gauge', 'histogram')}),
 	'0', 'each metric has a type and says what it means');
+is( query(q{SELECT string_agg(name, ' ') FROM (
+		SELECT name FROM imp_push.metrics
+		GROUP BY name
+		HAVING count(DISTINCT ARRAY(
+			SELECT k FROM jsonb_object_keys(labels) k ORDER BY k)) > 1) m}),
+	'', 'and the same labels each time');
 
 # A person is forgotten
 
