@@ -193,6 +193,13 @@ DELETE FROM imp_push.waiting;
 DELETE FROM imp_push.offline_message;
 DELETE FROM imp_push.delivery_log;
 
+-- A life that was over before all times, and one that never ends.
+SELECT pg_temp.message(88, 'bob', '-infinity'), pg_temp.message(89, 'bob', 'infinity');
+SELECT message_id, device_id, expiration, expires_at FROM imp_push.plan_messages('{88,89}', :at) ORDER BY 1, 2;
+SELECT id, device, status, reason FROM pg_temp.state WHERE id IN (88, 89);
+DELETE FROM imp_push.offline_message WHERE id IN (88, 89);
+DELETE FROM imp_push.delivery_log;
+
 -- record_suppressed off: messages suppressed as a whole leave no row; bindings and what expired do.
 UPDATE imp_push.settings SET record_suppressed = false;
 SELECT pg_temp.message(80, 'stranger'), pg_temp.message(81, 'dave'), pg_temp.message(82, 'carol'), pg_temp.message(83, 'bob', '2024-06-03 03:00+00'), pg_temp.message(84, 'stranger');

@@ -365,12 +365,13 @@ SELECT v.id, v.msg_id, v.recipient, v.bound_device, v.bound_certificate,
 	CASE WHEN v.is_voip THEN 'voip' WHEN v.background THEN 'background'
 		ELSE 'alert' END,
 	CASE WHEN v.background THEN 5 ELSE 10 END,
-	pg_catalog.floor(EXTRACT(epoch FROM
+	-- what has no push may have been over before all times
+	CASE WHEN v.final_check IS NULL THEN pg_catalog.floor(EXTRACT(epoch FROM
 		CASE WHEN v.is_voip THEN COALESCE(
 				CASE WHEN pg_catalog.isfinite(v.message_expires_at)
 					THEN v.message_expires_at END,
 				pg_catalog.to_timestamp(0))
-			ELSE v.expires_at END))::bigint,
+			ELSE v.expires_at END))::bigint END,
 	CASE WHEN NOT v.is_voip THEN imp_push.collapse_id(
 		COALESCE(NULLIF(imp_push.ext_text(v.apns -> 'em_push_collapse_key'), ''),
 			v.msg_id)) END,
