@@ -36,9 +36,9 @@ BEGIN
 		WHEN (at > '-infinity' AND at < '294000-01-01 00:00+00') IS NOT TRUE THEN 'at'
 		END;
 	IF wrong IS NOT NULL THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = format('parameter "%s" of simulate() has a value that a message cannot have', wrong),
-			HINT = 'The same rules hold as for a row of imp_push.offline_message.';
+		PERFORM imp_push.refuse_call('22023',
+			format('parameter "%s" of simulate() has a value that a message cannot have', wrong),
+			'The same rules hold as for a row of imp_push.offline_message.');
 	END IF;
 
 	-- an id that no stored message has

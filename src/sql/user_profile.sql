@@ -32,7 +32,7 @@ COMMENT ON COLUMN imp_push.user_profile.template IS
 
 CREATE TRIGGER user_profile_check_nickname BEFORE INSERT OR UPDATE ON imp_push.user_profile
 	FOR EACH ROW WHEN (pg_catalog.length(NEW.nickname) > 100)
-	EXECUTE FUNCTION imp_push.refuse('nickname', 'shown', 'It must have at most 100 characters.');
+	EXECUTE FUNCTION imp_push.refuse('nickname', 'hidden', 'It must have at most 100 characters.');
 CREATE TRIGGER user_profile_check_display_style BEFORE INSERT OR UPDATE ON imp_push.user_profile
 	FOR EACH ROW WHEN ((NEW.display_style IN ('simple', 'summary')) IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('display_style', 'shown', 'Allowed are simple and summary.');
@@ -62,7 +62,7 @@ COMMENT ON COLUMN imp_push.contact_remark.remark IS
 
 CREATE TRIGGER contact_remark_check_remark BEFORE INSERT OR UPDATE ON imp_push.contact_remark
 	FOR EACH ROW WHEN (NEW.remark IS NULL)
-	EXECUTE FUNCTION imp_push.refuse('remark', 'shown', 'It must be a name.', 'Delete the row to end a remark.');
+	EXECUTE FUNCTION imp_push.refuse('remark', 'hidden', 'It must be a name.', 'Delete the row to end a remark.');
 
 SELECT pg_catalog.pg_extension_config_dump('imp_push.user_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('imp_push.contact_remark', '');
