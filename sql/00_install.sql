@@ -107,6 +107,17 @@ CREATE FUNCTION imp_push.unnest(bigint[]) RETURNS SETOF bigint LANGUAGE sql RETU
 CREATE EXTENSION imp_push;
 DROP FUNCTION imp_push.unnest;
 
+-- PUBLIC gets nothing, whatever it gets by default.
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+CREATE EXTENSION imp_push;
+SELECT c.oid::regclass AS granted
+FROM pg_class c, aclexplode(relacl) a
+WHERE relnamespace = 'imp_push'::regnamespace AND a.grantee = 0;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
+DROP EXTENSION imp_push;
+
 -- The patterns in it mean what they say only with strings as the standard has them.
 SET escape_string_warning = off;
 SET standard_conforming_strings = off;
