@@ -76,6 +76,14 @@ WHERE pronamespace = 'imp_push'::regnamespace
 	AND (lanname = 'plpgsql' OR prosecdef)
 	AND NOT 'search_path=pg_catalog, pg_temp' = ANY (COALESCE(proconfig, '{}'));
 
+-- SQL functions neither: what they call was looked up when they were made.
+SELECT p.oid::regprocedure AS not_bound
+FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+WHERE pronamespace = 'imp_push'::regnamespace AND lanname = 'sql' AND prosqlbody IS NULL;
+SELECT DISTINCT lanname
+FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+WHERE pronamespace = 'imp_push'::regnamespace ORDER BY 1;
+
 -- Gone, with what others made of it, and back again.
 INSERT INTO imp_push.offline_message (recipient, sender, body) VALUES ('bob', 'alice', 'hello');
 CREATE VIEW public.my_messages AS SELECT body FROM imp_push.offline_message;
@@ -90,4 +98,29 @@ SELECT count(*) FROM imp_push.offline_message;
 -- Only its schema will do.
 DROP EXTENSION imp_push;
 CREATE EXTENSION imp_push SCHEMA public;
+CREATE EXTENSION imp_push;
+
+-- And that has to be empty: what somebody has left there could be taken for
+-- ours when the script names it, and would run with the owner's rights.
+DROP EXTENSION imp_push;
+CREATE FUNCTION imp_push.unnest(bigint[]) RETURNS SETOF bigint LANGUAGE sql RETURN 1;
+CREATE EXTENSION imp_push;
+DROP FUNCTION imp_push.unnest;
+
+-- PUBLIC gets nothing, whatever it gets by default.
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+CREATE EXTENSION imp_push;
+SELECT c.oid::regclass AS granted
+FROM pg_class c, aclexplode(relacl) a
+WHERE relnamespace = 'imp_push'::regnamespace AND a.grantee = 0;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
+DROP EXTENSION imp_push;
+
+-- The patterns in it mean what they say only with strings as the standard has them.
+SET escape_string_warning = off;
+SET standard_conforming_strings = off;
+CREATE EXTENSION imp_push;
+RESET standard_conforming_strings;
 CREATE EXTENSION imp_push;

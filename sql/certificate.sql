@@ -132,6 +132,11 @@ FROM (VALUES ('https://localhost'), ('https://localhost:2197'), ('https://10.0.0
              ('https://localhost:65536'), ('https://localhost:4 43'), ('https://a b'),
              (E'https://localhost\n'), ('https://[::1'), ('https://[10.0.0.1]'), ('https://[::g]'),
              ('https://a..b'), ('HTTPS://localhost'), ('https://exämple.com'), ('ftp://localhost'), ('')) v (endpoint);
+-- Whatever backslashes mean to the caller.
+SET standard_conforming_strings = off;
+UPDATE imp_push.certificate SET endpoint = 'https://localhost/path' WHERE name = 'plain';
+UPDATE imp_push.certificate SET endpoint = 'https://[::1]:443', sound = 'ring.caf' WHERE name = 'plain';
+RESET standard_conforming_strings;
 
 -- set_certificate() makes a certificate with the table's defaults ...
 SELECT imp_push.set_certificate('app', bundle_id => 'com.example.app', team_id => 'TEAM567890',
@@ -256,6 +261,10 @@ SELECT imp_push.set_certificate('file', private_key => 'file:/etc/passwd');
 SELECT imp_push.set_certificate('file', private_key => 'file:..');
 SELECT imp_push.set_certificate('file', private_key => 'file:');
 SELECT imp_push.set_certificate('file', client_certificate => 'file:a\b', client_key => 'file:b\c');
+
+-- One that is stored has to fit into its row, for no key may get into a toast table.
+SELECT imp_push.set_certificate('file', private_key => :'signing_key' || repeat(E'\n', 7000));
+SELECT imp_push.set_certificate('file', private_key => :'signing_key' || repeat(E'\n', 7500));
 
 -- bundle_id and push_type belong to the bindings, a name can change.
 INSERT INTO imp_push.device_token (user_id, device_id, certificate, token)

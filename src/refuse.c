@@ -31,6 +31,7 @@
 
 PG_FUNCTION_INFO_V1(imp_push_refuse);
 PG_FUNCTION_INFO_V1(imp_push_refuse_value);
+PG_FUNCTION_INFO_V1(imp_push_refuse_call);
 
 /* ': "value"', or nothing */
 static const char *
@@ -128,5 +129,30 @@ imp_push_refuse_value(PG_FUNCTION_ARGS)
 				 text_to_cstring(PG_GETARG_TEXT_PP(1)), value,
 				 PG_GETARG_BOOL(3), text_to_cstring(PG_GETARG_TEXT_PP(4)),
 				 hint);
+	PG_RETURN_VOID();			/* not reached */
+}
+
+/*
+ * imp_push.refuse_call(sqlstate text, message text, hint text)
+ *
+ * For calls of functions that are given something private: neither the log nor
+ * the client gets the statement or the context.
+ */
+Datum
+imp_push_refuse_call(PG_FUNCTION_ARGS)
+{
+	char	   *sqlstate = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *message = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *hint = text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	if (strlen(sqlstate) != 5)
+		elog(ERROR, "imp_push.refuse_call() needs an SQLSTATE");
+	error_context_stack = NULL;
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
+								   sqlstate[3], sqlstate[4])),
+			 errmsg_internal("%s", message),
+			 errhint("%s", hint),
+			 errhidestmt(true)));
 	PG_RETURN_VOID();			/* not reached */
 }

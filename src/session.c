@@ -57,6 +57,9 @@ session_pin(void)
 		{"synchronous_commit", "local"},
 		{"lock_timeout", "1s"},
 		{"statement_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+		{"transaction_timeout", "0"},
+#endif
 		{"TimeZone", "UTC"},
 		{"DateStyle", "ISO, YMD"},
 		{"IntervalStyle", "postgres"},

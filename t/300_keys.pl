@@ -146,6 +146,55 @@ is(scalar(() = $log =~ /ERROR:/g), 4, 'four faulty keys were refused');
 unlike($log, qr/STATEMENT/, 'the log does not show the statements');
 unlike($log, qr/PRIVATE KEY|\Q$line\E/, 'the log shows nothing of the keys');
 
+# Files of others: a device, and one of root's that everybody reads
+
+foreach my $case (
+	[ '/dev', 'null', qr/"null" is not a regular file/ ],
+	[ '/etc', 'passwd', qr/"passwd" .* must be (?:0640 or less|owned by)/ ],
+	[ '/proc/self', 'environ', qr/"environ" (?:is not|can be|could not|changed)/ ])
+{
+	my ($directory, $name, $fault) = @$case;
+
+	$node->append_conf('postgresql.conf', "imp_push.key_directory = '$directory'");
+	$node->reload;
+	wait_until(
+		sub {
+			return $node->safe_psql('postgres', 'SHOW imp_push.key_directory') eq
+			  $directory;
+		},
+		undef, 'another directory');
+	like(set_key_file($name), $fault, "$directory/$name is refused");
+}
+$node->append_conf('postgresql.conf', "imp_push.key_directory = '$folder'");
+$node->reload;
+
+# Who may not set certificates does not learn from it which files there are.
+
+$node->safe_psql('postgres',
+	'CREATE ROLE curious LOGIN; GRANT USAGE ON SCHEMA imp_push TO curious');
+foreach my $granted ('nothing', 'EXECUTE')
+{
+	my %said;
+
+	$node->safe_psql('postgres',
+		'GRANT EXECUTE ON FUNCTION imp_push.set_certificate TO curious')
+	  if $granted eq 'EXECUTE';
+	foreach my $file ('key.p8', 'missing.p8', '../missing')
+	{
+		my (undef, undef, $error) = $node->psql(
+			'postgres',
+			"SELECT imp_push.set_certificate('app', private_key => 'file:$file')",
+			extra_params => [ '-U', 'curious' ]);
+
+		$said{$error} = $file;
+	}
+	is(scalar keys %said, 1, "with $granted: the same of each file");
+	like((keys %said)[0], qr/permission denied/, "with $granted: permission denied");
+}
+is( ($node->psql('postgres', 'SHOW imp_push.key_directory',
+			extra_params => [ '-U', 'curious' ]))[0],
+	3, 'nor where the files are');
+
 # A directory that is not set
 
 $node->append_conf('postgresql.conf', "imp_push.key_directory = ''");

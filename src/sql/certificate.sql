@@ -51,7 +51,9 @@ COMMENT ON COLUMN imp_push.certificate.enabled IS
 COMMENT ON COLUMN imp_push.certificate.client_certificate_file IS
 	'NULL, or the NAME of the file in imp_push.key_directory that holds the client certificate';
 
--- Row security without a policy keeps out pg_read_all_data as well.
+-- Row security without a policy keeps out pg_read_all_data as well.  It does
+-- not reach the toast table, nor the planner's statistics, where that role
+-- could read keys: so they never get there.  (A certificate is no secret.)
 CREATE TABLE imp_push.certificate_key (
 	certificate        text COLLATE "C" PRIMARY KEY
 		REFERENCES imp_push.certificate (name)
@@ -63,6 +65,11 @@ CREATE TABLE imp_push.certificate_key (
 );
 
 ALTER TABLE imp_push.certificate_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE imp_push.certificate_key
+	ALTER COLUMN private_key SET STORAGE PLAIN,
+	ALTER COLUMN private_key SET STATISTICS 0,
+	ALTER COLUMN client_key SET STORAGE PLAIN,
+	ALTER COLUMN client_key SET STATISTICS 0;
 
 COMMENT ON TABLE imp_push.certificate_key IS
 	'Internal, for the owner alone: the keys of certificates, written by set_certificate(). Not dumped.';
@@ -98,14 +105,15 @@ COMMENT ON COLUMN imp_push.certificate_key_status.has_key IS
 COMMENT ON COLUMN imp_push.certificate_key_status.expires_at IS
 	'the end of the client certificate''s validity when it was set; NULL with token authentication';
 
--- An endpoint is https://host[:port] and nothing else.
+-- An endpoint is https://host[:port] and nothing else.  No backslash in the
+-- pattern: the caller may have switched standard_conforming_strings off.
 CREATE FUNCTION imp_push.is_endpoint(endpoint text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	part text[] := regexp_match(endpoint,
-		'^https://(\[([0-9A-Fa-f:.]+)\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?)(:([0-9]{1,5}))?$');
+		'^https://([[]([0-9A-Fa-f:.]+)[]]|[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*[.]?)(:([0-9]{1,5}))?$');
 BEGIN
 	RETURN part IS NOT NULL
 		AND length(part[1]) <= 253
@@ -140,7 +148,7 @@ DECLARE
 BEGIN
 	SELECT c.column_name || ' ' || c.rule, c.advice INTO fault, advice
 	FROM (VALUES
-		(1, 'name', NEW.name ~ '^[^\u0001-\u001f\u007f]+$' AND octet_length(NEW.name) <= 250,
+		(1, 'name', NEW.name ~ E'^[^\u0001-\u001f\u007f]+$' AND octet_length(NEW.name) <= 250,
 			'must have 1 to 250 bytes and no control characters',
 			'It is what the client calls the certificate.'),
 		(2, 'bundle_id', NEW.bundle_id IS NOT NULL, 'must be given',
@@ -176,7 +184,7 @@ BEGIN
 			NEW.client_certificate_file IS NULL OR NEW.team_id IS NULL,
 			'must be null where team_id is given',
 			'A certificate has exactly one kind of authentication.'),
-		(12, 'sound', NEW.sound IS NULL OR NEW.sound ~ '^[^\u0001-\u001f\u007f]{0,250}$',
+		(12, 'sound', NEW.sound IS NULL OR NEW.sound ~ E'^[^\u0001-\u001f\u007f]{0,250}$',
 			'must have at most 250 characters and no control characters',
 			'It is the name of a sound file in the app, or default.'),
 		(13, 'mutable_content', NEW.mutable_content IS NOT NULL,
@@ -385,6 +393,14 @@ BEGIN
 		IF cert.key_file IS NULL THEN
 			stored.client_key := client_key;
 		END IF;
+	END IF;
+
+	-- It has to fit into its row (certificate_key).
+	IF octet_length(COALESCE(stored.private_key, stored.client_key)) > 7500 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('certificate "%s": a stored key has at most 7500 bytes', cert.name),
+			HINT = 'Give the key alone, or put it into a file of imp_push.key_directory.';
 	END IF;
 END
 $$;

@@ -16,9 +16,8 @@ DECLARE
 BEGIN
 	IF NOT EXISTS (
 		SELECT FROM imp_push.certificate c WHERE c.name = send_test.certificate) THEN
-		RAISE undefined_object USING
-			MESSAGE = 'there is no certificate of that name',
-			HINT = 'SELECT name FROM imp_push.certificate shows those there are.';
+		PERFORM imp_push.refuse_call('42704', 'there is no certificate of that name',
+			'SELECT name FROM imp_push.certificate shows those there are.');
 	END IF;
 	IF (hex ~ '^([0-9a-f]{2}){1,200}$') IS NOT TRUE THEN
 		PERFORM imp_push.refuse_value('send_test', 'token', token, true,

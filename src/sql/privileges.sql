@@ -112,5 +112,8 @@ $$;
 COMMENT ON FUNCTION imp_push.grant_worker(regrole) IS
 	'what imp_push.role needs if it is not the owner; nothing on keys and provider tokens';
 
+-- Whatever ALTER DEFAULT PRIVILEGES says.
+REVOKE ALL ON ALL TABLES IN SCHEMA imp_push FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA imp_push FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA imp_push FROM PUBLIC;
 REVOKE ALL ON TYPE imp_push.planned_push FROM PUBLIC;

@@ -5,7 +5,7 @@
  * Owns the table in which it lives and the rule by which it is replaced.
  * Logged, because a crash must not cost a new token: Apple refuses tokens that
  * come sooner than 20 minutes after the last.  Not dumped, and for nobody but
- * the owner; row security without a policy keeps out pg_read_all_data as well.
+ * the owner: it is kept as imp_push.certificate_key keeps keys.
  */
 CREATE TABLE imp_push.provider_token (
 	team_id     text NOT NULL,
@@ -17,6 +17,9 @@ CREATE TABLE imp_push.provider_token (
 );
 
 ALTER TABLE imp_push.provider_token ENABLE ROW LEVEL SECURITY;
+ALTER TABLE imp_push.provider_token
+	ALTER COLUMN token SET STORAGE PLAIN,
+	ALTER COLUMN token SET STATISTICS 0;
 
 COMMENT ON TABLE imp_push.provider_token IS
 	'Internal, for the owner alone: the provider token that all workers and connections use for a signing key. Not dumped.';

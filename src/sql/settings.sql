@@ -30,6 +30,11 @@ CREATE FUNCTION imp_push.refuse_value(table_name text, column_name text, value t
 COMMENT ON FUNCTION imp_push.refuse_value(text, text, text, boolean, text, text) IS
 'raises the error for a value that a column does not take; hidden keeps value, statement and context out of the log';
 
+CREATE FUNCTION imp_push.refuse_call(sqlstate text, message text, hint text) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imp_push_refuse_call';
+COMMENT ON FUNCTION imp_push.refuse_call(text, text, text) IS
+'raises the error for a call that was given something private; keeps statement and context out of the log';
+
 CREATE FUNCTION imp_push.is_time_zone(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'imp_push_is_time_zone';
 COMMENT ON FUNCTION imp_push.is_time_zone(text) IS

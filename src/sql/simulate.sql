@@ -45,9 +45,9 @@ BEGIN
 	ORDER BY p.ordinal
 	LIMIT 1;
 	IF FOUND THEN
-		RAISE invalid_parameter_value USING
-			MESSAGE = format('parameter "%s" of simulate() has a value that a message cannot have', wrong.name),
-			DETAIL = wrong.rule;
+		PERFORM imp_push.refuse_call('22023',
+			format('parameter "%s" of simulate() has a value that a message cannot have', wrong.name),
+			wrong.rule);
 	END IF;
 
 	-- an id that no stored message has

@@ -72,7 +72,7 @@ CREATE TRIGGER contact_remark_check_contact BEFORE INSERT OR UPDATE ON imp_push.
 	EXECUTE FUNCTION imp_push.refuse('contact_id', 'hidden', 'It must name the user whom the name is for.');
 CREATE TRIGGER contact_remark_check_remark BEFORE INSERT OR UPDATE ON imp_push.contact_remark
 	FOR EACH ROW WHEN (NEW.remark IS NULL)
-	EXECUTE FUNCTION imp_push.refuse('remark', 'shown', 'It must be a name.', 'Delete the row to end a remark.');
+	EXECUTE FUNCTION imp_push.refuse('remark', 'hidden', 'It must be a name.', 'Delete the row to end a remark.');
 
 SELECT pg_catalog.pg_extension_config_dump('imp_push.user_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('imp_push.contact_remark', '');
