@@ -128,6 +128,11 @@ sub mended
 	is( $node->safe_psql('postgres',
 			"SELECT status FROM imp_push.delivery WHERE msg_id = '$name'"),
 		'sent', "$name: it goes out when that is mended");
+
+	# It is said a moment later, and the next case must not read the old.
+	$node->poll_query_until('postgres',
+		q{SELECT circuit = 'closed' FROM imp_push.certificate_status})
+	  or die "$name: the circuit does not close";
 	return;
 }
 
