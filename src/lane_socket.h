@@ -13,7 +13,7 @@ extern void lane_socket_init(int fd);
 
 extern LaneSocket *lane_find_socket(Lane *lane, curl_socket_t fd);
 
-/* On: what is written is collected, for 200 ms at most; off: it leaves. */
+/* On: what is written is collected, for 200 ms at most (tcp(7)); off: it leaves. */
 extern void lane_socket_cork(Lane *lane, bool on);
 
 /* CURLMOPT_SOCKETFUNCTION, with the lane */

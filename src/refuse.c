@@ -1,6 +1,6 @@
 /*
  * refuse.c
- *		Saying what is wrong with a value that is being written.
+ *		Saying what is wrong with a value that is being written, or a call.
  *
  * Owns the form of these errors.  They stand in for CHECK and NOT NULL, which
  * say neither what is allowed nor how to mend it, and which log the whole row

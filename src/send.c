@@ -574,15 +574,19 @@ send_probe_later(const char *certificate)
 void
 send_waits(const char *certificate)
 {
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender != NULL)
+		sender->circuit.nothing_waits = false;
+}
+
+void
+send_look_for_probes(void)
+{
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-
-		if (certificate == NULL || strcmp(sender->name, certificate) == 0)
-			sender->circuit.nothing_waits = false;
-	}
+		dlist_container(Sender, node, iter.cur)->circuit.nothing_waits = false;
 }
 
 bool

@@ -106,11 +106,9 @@ extern void send_probe_with_next(const char *certificate);
  */
 extern void send_probe_later(const char *certificate);
 
-/*
- * Something waits again that could be the probe; NULL: perhaps, for whichever
- * certificate.
- */
+/* Something waits again that could be the probe, or may do so anywhere. */
 extern void send_waits(const char *certificate);
+extern void send_look_for_probes(void);
 
 /*
  * False if APNs has refused this token as bad a short time ago: then it is no

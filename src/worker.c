@@ -355,7 +355,7 @@ plan(void)
 		look = true;
 		plan_due_changed(DT_NOBEGIN);
 		/* Badges, and what is planned again, begin to wait unannounced. */
-		send_waits(NULL);
+		send_look_for_probes();
 		poll_at = TimestampTzPlusMilliseconds(now, imp_poll_interval);
 	}
 	if (!begun && may_plan(now))

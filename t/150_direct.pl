@@ -19,6 +19,19 @@ sub query
 	return $node->safe_psql('postgres', $sql);
 }
 
+# A test: a column of delivery gets that value for a message.
+sub becomes
+{
+	my ($msg_id, $column, $value, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(
+		$node->poll_query_until(
+			'postgres', "SELECT $column = '$value' FROM imp_push.delivery
+				WHERE msg_id = '$msg_id'"),
+		$name);
+}
+
 bind_users($node, 3);
 
 # The certificate test
@@ -87,31 +100,21 @@ is(query("SELECT imp_push.push_badge('nobody')"), '0', 'to nobody: none');
 query("UPDATE imp_push.settings SET push_unacknowledged = true;
 	SELECT imp_push.set_presence('user2', 'desk', 'online')");
 insert_message($node, 'user2', 'swallowed', msg_id => 'swallowed');
-ok( $node->poll_query_until(
-		'postgres', "SELECT reason = 'online' FROM imp_push.delivery
-			WHERE msg_id = 'swallowed'"),
+becomes('swallowed', 'reason', 'online',
 	'a message to somebody who is online is not pushed');
 query("SELECT imp_push.set_presence('user2', 'desk', 'offline')");
-ok( $node->poll_query_until(
-		'postgres', "SELECT status = 'sent' FROM imp_push.delivery
-			WHERE msg_id = 'swallowed'"),
+becomes('swallowed', 'status', 'sent',
 	'but when the last device turns offline, and nobody has acknowledged it');
 is( query("SELECT count(*) FROM imp_push.delivery WHERE msg_id = 'swallowed'"),
 	'1', 'and delivery shows that alone');
 
 query("SELECT imp_push.set_presence('user3', 'desk', 'online')");
 insert_message($node, 'user3', 'seen', msg_id => 'seen');
-ok( $node->poll_query_until(
-		'postgres',
-		"SELECT reason = 'online' FROM imp_push.delivery WHERE msg_id = 'seen'"),
-	'another');
+becomes('seen', 'reason', 'online', 'another');
 query("DELETE FROM imp_push.offline_message WHERE msg_id = 'seen';
 	SELECT imp_push.set_presence('user3', 'desk', 'offline')");
 insert_message($node, 'user3', 'later', msg_id => 'later');
-ok( $node->poll_query_until(
-		'postgres',
-		"SELECT status = 'sent' FROM imp_push.delivery WHERE msg_id = 'later'"),
-	'a later one is pushed');
+becomes('later', 'status', 'sent', 'a later one is pushed');
 is(query("SELECT status, reason FROM imp_push.delivery WHERE msg_id = 'seen'"),
 	'suppressed|online', 'the acknowledged one is not');
 
@@ -165,10 +168,7 @@ sub outage_without_witness
 
 	$sim->stop;
 	insert_message($node, 'user2', 'gone', msg_id => $name);
-	ok( $node->poll_query_until(
-			'postgres', "SELECT circuit = 'open' AND waiting = 1
-				FROM imp_push.certificate_status"),
-		"$name: the circuit is open");
+	circuit_opens($node, 1, "$name: the circuit is open");
 	query("DELETE FROM imp_push.offline_message WHERE msg_id = '$name'");
 	ok( $node->poll_query_until(
 			'postgres', "SELECT next_probe_at < now() - interval '1 second'
@@ -181,18 +181,13 @@ sub outage_without_witness
 
 query("SELECT imp_push.set_presence('user3', 'desk', 'online')");
 insert_message($node, 'user3', 'swallowed', msg_id => 'swallowed twice');
-ok( $node->poll_query_until(
-		'postgres', "SELECT reason = 'online' FROM imp_push.delivery
-			WHERE msg_id = 'swallowed twice'"),
-	'one more is swallowed');
+becomes('swallowed twice', 'reason', 'online', 'one more is swallowed');
 query("ALTER SYSTEM SET imp_push.poll_interval = '500ms'");
 query('SELECT pg_reload_conf()');
 
 outage_without_witness('outage 1');
 query("SELECT imp_push.set_presence('user3', 'desk', 'offline')");
-ok( $node->poll_query_until(
-		'postgres', "SELECT status = 'sent' FROM imp_push.delivery
-			WHERE msg_id = 'swallowed twice'"),
+becomes('swallowed twice', 'status', 'sent',
 	'what a dead connection has swallowed goes out after an outage');
 
 outage_without_witness('outage 2');

@@ -18,9 +18,7 @@ sub check_circuit
 	my ($fault, $reason) = @_;
 	my $status;
 
-	ok( $node->poll_query_until(
-			'postgres', "SELECT circuit = 'open' AND waiting = $number
-			FROM imp_push.certificate_status"),
+	circuit_opens($node, $number,
 		"$fault: the circuit opens and $number pushes wait");
 	$status = $node->safe_psql('postgres',
 		'SELECT circuit_reason FROM imp_push.certificate_status');
@@ -97,10 +95,7 @@ $sim->forget;
 set_certificate($node, 'chat', $sim,
 	key => make_keys('TEAM000001', 'KEY0000009'));
 insert_to_users($node, $number, msg_id => 'unknown key');
-ok( $node->poll_query_until(
-		'postgres', "SELECT circuit = 'open' AND waiting = $number
-		FROM imp_push.certificate_status"),
-	'unknown key: the circuit opens');
+circuit_opens($node, $number, 'unknown key: the circuit opens');
 is( $node->safe_psql('postgres',
 		'SELECT circuit_reason FROM imp_push.certificate_status'),
 	'InvalidProviderToken',

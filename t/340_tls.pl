@@ -109,10 +109,7 @@ sub not_sent
 	my $status;
 
 	insert_message($node, 'user1', 'hello', msg_id => $name);
-	ok( $node->poll_query_until(
-			'postgres', q{SELECT circuit = 'open' AND waiting = 1
-			FROM imp_push.certificate_status}),
-		"$name: the circuit opens, and the message waits");
+	circuit_opens($node, 1, "$name: the circuit opens, and the message waits");
 	$status = $node->safe_psql('postgres',
 		q{SELECT circuit_reason || ': ' || coalesce(circuit_detail, '') FROM imp_push.certificate_status});
 	like($status, $reason, "$name: certificate_status says why");

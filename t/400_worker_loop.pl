@@ -126,10 +126,7 @@ subtest 'disabled' => sub {
 subtest 'with an open circuit' => sub {
 	$sim->stop;
 	insert_to_users($node, 20, msg_id => 'circuit');
-	ok( $node->poll_query_until(
-			'postgres', "SELECT circuit = 'open' AND waiting = 20
-			FROM imp_push.certificate_status"),
-		'the circuit opens');
+	circuit_opens($node, 20, 'the circuit opens');
 	is_quiet('pushes wait for a circuit');
 	is( $node->safe_psql(
 			'postgres', q{SELECT imp_push.push_badge('user1', badge => 3)}),

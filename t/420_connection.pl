@@ -156,10 +156,7 @@ $sim->start;
 	$sim->control('fault redirect');
 	$sim->forget;
 	insert_to_users($node, 20, msg_id => 'redirect');
-	ok( $node->poll_query_until(
-			'postgres', "SELECT circuit = 'open' AND waiting = 20
-			FROM imp_push.certificate_status"),
-		'redirects: the circuit opens');
+	circuit_opens($node, 20, 'redirects: the circuit opens');
 	is($node->safe_psql('postgres',
 			'SELECT circuit_reason FROM imp_push.certificate_status'),
 		'http_301', 'certificate_status says why');

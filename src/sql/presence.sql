@@ -288,9 +288,9 @@ CREATE TRIGGER im_node_recheck AFTER UPDATE OF expires_at ON imp_push.im_node
 	EXECUTE FUNCTION imp_push.im_node_recheck();
 
 /*
- * The same for leases that end by themselves: users with a lease that ran out after since and not
- * after until, and with no device online at that time.  Two scans of an
- * index: leases of connections, and of nodes.
+ * The same for leases that end by themselves: users with a lease that ran out
+ * after since and not after until, and with no device online at that time.  Two
+ * scans of an index: leases of connections, and of nodes.
  */
 CREATE FUNCTION imp_push.leases_ended(since timestamptz, until timestamptz) RETURNS SETOF text
 	LANGUAGE sql STABLE PARALLEL SAFE

@@ -25,8 +25,8 @@ use ImpPush::Simulator;
 our @EXPORT = qw(
   start_simulator new_simulator new_node make_keys make_client_certificate
   set_certificate configure token_of bind_users insert_message insert_to_users
-  wait_settled wait_until worker_pid wait_for_worker arrivals arrived_once
-  latencies median
+  wait_settled circuit_opens wait_until worker_pid wait_for_worker arrivals
+  arrived_once latencies median
 );
 
 # PostgreSQL's test modules are not where Perl looks, and want to be told where
@@ -477,6 +477,10 @@ sub insert_to_users
 
 Waits until every stored message has its outcomes.
 
+=item circuit_opens($node, $waiting, $name)
+
+A test: the circuit of the only certificate opens, and so many pushes wait.
+
 =item wait_until($condition, $seconds, $what)
 
 See L<ImpPush::Simulator>.
@@ -493,6 +497,18 @@ sub wait_settled
 							WHERE status IN ('pending', 'retrying'))")
 	  or croak 'messages remain unsettled';
 	return;
+}
+
+sub circuit_opens
+{
+	my ($node, $waiting, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(
+		$node->poll_query_until(
+			'postgres', "SELECT circuit = 'open' AND waiting = $waiting
+				FROM imp_push.certificate_status"),
+		$name);
 }
 
 sub wait_until
