@@ -95,6 +95,8 @@ static void plan_waiting(TimestampTz now);
 static void plan_probes(TimestampTz now);
 static void plan_look(void);
 static void planned(PlanResult result);
+static void arm(void);
+static void stay_if_started(void);
 static void leave_if_told(void);
 static bool may_go(void);
 static void wait_for_something(void);
@@ -246,6 +248,7 @@ main_loop(void)
 		MemoryContextSwitchTo(turn_context);
 
 		handle_interrupts();
+		stay_if_started();
 		leave_if_told();
 		carry();
 		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
@@ -303,12 +306,31 @@ handle_interrupts(void)
 static void
 leave_if_told(void)
 {
-	if (leaving != STAY || !worker_slot_asked_to_leave())
+	if (leaving == LEAVE_ASKED || leaving == LEAVE_TERMINATED ||
+		!worker_slot_asked_to_leave())
 		return;
 	leaving = LEAVE_ASKED;
 	leave_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   LEAVE_DELAY_MS);
 	send_stop_new();
+}
+
+/*
+ * A start() that comes while we leave, and so wait for answers: we stay, with
+ * all that we know.
+ */
+static void
+stay_if_started(void)
+{
+	if (leaving != LEAVE_STOPPED || !look)
+		return;
+	arm();
+	look = false;
+	if (plan_started() != PLAN_NOTHING)
+		return;
+	leaving = STAY;
+	look = true;
+	send_start_new();
 }
 
 /* Moves data, and takes what has been answered. */
@@ -397,6 +419,14 @@ plan_probes(TimestampTz now)
 		planned(plan_probe(certificate, send_submit));
 }
 
+static void
+arm(void)
+{
+	if (!armed)
+		worker_slot_arm();
+	armed = true;
+}
+
 /*
  * Looks for new messages, or only whether the database has been stopped.
  *
@@ -413,11 +443,7 @@ plan_look(void)
 	TimestampTz ended;
 	PlanResult	result;
 
-	if (!armed)
-	{
-		worker_slot_arm();
-		armed = true;
-	}
+	arm();
 	status_pass();
 	if (imp_enabled)
 		result = plan_new(Min(room(), PAGE_SIZE), send_submit);
