@@ -17,6 +17,7 @@
 
 #include "session.h"
 #include "status.h"
+#include "trial.h"
 #include "work.h"
 
 /* So many tries a message gets if its error may be one of the moment. */
@@ -31,6 +32,7 @@ static struct
 }			doubts[DOUBTS];
 static int	doubt_count = 0;
 
+static bool plan_slices(Work *work, void (*submit) (Push *push));
 static int	try_slice(Work *work, int size, void (*submit) (Push *push));
 static bool plan_slice(Work *work, int size, dlist_head *pushes);
 static bool may_be_the_message(int sqlstate);
@@ -42,14 +44,31 @@ static bool end_message(Work *work, const char *reason);
 bool
 work_plan(Work *work, void (*submit) (Push *push))
 {
+	bool		done = plan_slices(work, submit);
+
+	trial_over();
+	return done;
+}
+
+static bool
+plan_slices(Work *work, void (*submit) (Push *push))
+{
 	int			slice = work->count;
 	int			moved = 0;		/* to the end, since something was planned */
 
 	while (work->next < work->count)
 	{
-		int			size = Min(slice, work->count - work->next);
+		int			size = trial_size(work, Min(slice, work->count - work->next));
 		int			sqlstate;
 
+		if (trial_condemns(work))
+		{
+			if (!end_message(work, "worker_crashed"))
+				return false;
+			continue;
+		}
+		if (!trial_write(work, size))
+			return false;
 		sqlstate = try_slice(work, size, submit);
 		if (sqlstate == 0)
 		{

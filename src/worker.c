@@ -38,6 +38,7 @@
 #include "session.h"
 #include "settle.h"
 #include "status.h"
+#include "trial.h"
 #include "worker_slot.h"
 #include "worker_start.h"
 
@@ -94,6 +95,7 @@ static void plan(void);
 static void plan_waiting(TimestampTz now);
 static void plan_probes(TimestampTz now);
 static void plan_look(void);
+static void end_care(void);
 static void planned(PlanResult result);
 static void arm(void);
 static void stay_if_started(void);
@@ -174,7 +176,11 @@ begin(void)
 	send_start_new();
 }
 
-/* Listens, and reads how far the worker before us came. */
+/*
+ * Listens, and reads how far the worker before us came and how it ended.  That
+ * we are at work is written down before anything is planned: if nothing else
+ * is written, we have crashed.
+ */
 static void
 begin_queue(void)
 {
@@ -199,8 +205,13 @@ begin_queue(void)
 				TextDatumGetCString(SPI_getbinval(SPI_tuptable->vals[0],
 												  SPI_tuptable->tupdesc, 1,
 												  &isnull)));
+	trial_begin();
 	session_commit();
-	begun = true;
+
+	status_state(WORKER_IDLE);
+	begun = status_write();
+	if (!begun)
+		planned(PLAN_FAILED);
 }
 
 /*
@@ -259,7 +270,7 @@ main_loop(void)
 		if (leaving == STAY)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())
-			status_write();
+			(void) status_write();
 		if (leaving != STAY && may_go())
 			return;
 		wait_for_something();
@@ -386,6 +397,7 @@ plan(void)
 		plan_waiting(now);
 	if (look && now >= rest_until && may_plan(now))
 		plan_look();
+	end_care();
 	if (leaving == STAY && now >= plan_again_at)
 		status_state(!imp_enabled ? WORKER_DISABLED :
 					 send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
@@ -465,6 +477,17 @@ plan_look(void)
 		ended + Min(ended - began, REST_MOST_MS * INT64CONST(1000));
 }
 
+/* Once everything that was there when we began has been planned. */
+static void
+end_care(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (begun && may_plan(now) && !cursor_recovering() &&
+		plan_next_due() > now && !trial_end())
+		planned(PLAN_FAILED);
+}
+
 /* What a look at the tables means for the next one. */
 static void
 planned(PlanResult result)
@@ -497,11 +520,12 @@ may_go(void)
 
 	if (!done && GetCurrentTimestamp() < leave_by)
 		return false;
-	if (leaving == LEAVE_STOPPED)
-		status_state(WORKER_STOPPED);
 	if (settle_due(false) < DT_NOEND)
 		(void) settle_run();
-	status_write();
+	/* The next one will know from this that we have not crashed. */
+	if (begun)
+		status_state(WORKER_STOPPED);
+	(void) status_write();
 	return true;
 }
 
