@@ -20,6 +20,18 @@ my $node = new_node(
 
 bind_users($node, $users);
 
+# Until the worker sleeps in one of the triggers below
+sub wait_for_sleep
+{
+	$node->poll_query_until(
+		'postgres',
+		q{SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE application_name = 'imp_push worker'
+			AND wait_event = 'PgSleep'})
+	  or die 'the worker does not sleep';
+	return;
+}
+
 # A deadlock: a user's trigger counts what is logged, and another session of
 # the user's holds that count and wants the log.  The worker is the last to
 # wait, and so the one whose transaction ends.
@@ -51,7 +63,7 @@ bind_users($node, $users);
 		q{SET application_name = 'holds'; SET deadlock_timeout = '1min';
 		BEGIN; UPDATE tally SET n = 0});
 	insert_to_users($node, $users, msg_id => 'deadlock');
-	$sim->wait_for(1);
+	wait_for_sleep();
 	$session->query_until(
 		qr/wants/, q{\echo wants
 		LOCK TABLE imp_push.delivery_log IN EXCLUSIVE MODE;
@@ -95,9 +107,7 @@ bind_users($node, $users);
 		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 		SELECT 's', CASE i WHEN 50 THEN 'nobody' ELSE 'user' || i END, 'hangs'
 		FROM generate_series(1, $users) i});
-	$node->poll_query_until('postgres',
-		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'})
-	  or die 'it does not hang';
+	wait_for_sleep();
 	$node->safe_psql(
 		'postgres', q{
 		SET statement_timeout = '5s';
