@@ -58,8 +58,11 @@
 /* Longer than that nobody sleeps. */
 #define WAIT_MS (3600 * 1000L)
 
-/* How long a worker that is told to go waits for its answers. */
-#define LEAVE_DELAY_MS 1000
+/*
+ * How long a worker that is told to go waits for its answers: nearly all of
+ * them come sooner, and what has none then is repeated under the same apns-id.
+ */
+#define LEAVE_DELAY_MS 300
 
 /* How long a new worker waits for the one before it to go. */
 #define OWNERSHIP_TRIES 600
