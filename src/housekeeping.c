@@ -20,6 +20,9 @@
 #define STEP_MS 100
 #define REST_MS 60000
 
+/* After a long step so many times as long, for there is better to do. */
+#define REST_TIMES 9
+
 static TimestampTz due = DT_NOBEGIN;
 static TimestampTz rested = DT_NOBEGIN; /* no sooner, but for the rest */
 
@@ -41,6 +44,7 @@ housekeeping(void)
 	static SPIPlanPtr plan = NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	Oid			types[] = {TIMESTAMPTZOID};
+	TimestampTz ended;
 	volatile bool more = false;
 
 	if (!imp_enabled || now < due)
@@ -70,7 +74,9 @@ housekeeping(void)
 	PG_END_TRY();
 
 	/* An idle database needs no more than the poll's attention. */
-	rested = TimestampTzPlusMilliseconds(now, more ? STEP_MS : REST_MS);
+	ended = GetCurrentTimestamp();
+	rested = TimestampTzPlusMilliseconds(ended, more ? STEP_MS : REST_MS);
+	rested = Max(rested, ended + REST_TIMES * (ended - now));
 	due = more ? rested :
 		TimestampTzPlusMilliseconds(now, Max(REST_MS, imp_poll_interval));
 }

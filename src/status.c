@@ -187,10 +187,11 @@ status_due(void)
 	return TimestampTzPlusMilliseconds(written_at, WRITE_INTERVAL_MS);
 }
 
-void
+bool
 status_write(void)
 {
 	MemoryContext old = MemoryContextSwitchTo(write_context);
+	volatile bool done = false;
 
 	/* Whatever happens: not again before the interval is over. */
 	written_at = GetCurrentTimestamp();
@@ -207,6 +208,7 @@ status_write(void)
 			session_commit();
 			circuits_written = generation;
 			changed = false;
+			done = true;
 		}
 	}
 	PG_CATCH();
@@ -217,6 +219,7 @@ status_write(void)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(write_context);
 	pgstat_report_stat(false);
+	return done;
 }
 
 static void

@@ -39,6 +39,6 @@ extern SessionState status_begin(SessionRole role);
 
 /* When status_write() has something to write; DT_NOEND: nothing. */
 extern TimestampTz status_due(void);
-extern void status_write(void);
+extern bool status_write(void); /* false after an error of the moment */
 
 #endif							/* IMP_STATUS_H */

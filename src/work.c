@@ -17,73 +17,122 @@
 
 #include "session.h"
 #include "status.h"
+#include "trial.h"
 #include "work.h"
 
-/* So often a message may run into the statement timeout. */
-#define TRIALS 3
+/* So many tries a message gets if its error may be one of the moment. */
+#define TRIES 3
 
-static bool planned_since = true;	/* a message was given up for its time */
+/* Messages that have had some of these; if there are too many, all anew. */
+#define DOUBTS 1024
+static struct
+{
+	int64		message_id;
+	int			tries;
+}			doubts[DOUBTS];
+static int	doubt_count = 0;
 
+static bool plan_slices(Work *work, void (*submit) (Push *push));
+static int	try_slice(Work *work, int size, void (*submit) (Push *push));
 static bool plan_slice(Work *work, int size, dlist_head *pushes);
+static bool may_be_the_message(int sqlstate);
 static bool is_at_fault(Datum message_id, int sqlstate);
-static bool fail_message(Datum message_id, int sqlstate);
+static void forget_doubts(const Datum *message_ids, int n);
+static void move_to_end(Work *work);
+static bool end_message(Work *work, const char *reason);
 
 bool
 work_plan(Work *work, void (*submit) (Push *push))
 {
+	bool		done = plan_slices(work, submit);
+
+	trial_over();
+	return done;
+}
+
+static bool
+plan_slices(Work *work, void (*submit) (Push *push))
+{
 	int			slice = work->count;
+	int			moved = 0;		/* to the end, since something was planned */
 
 	while (work->next < work->count)
 	{
-		int			size = Min(slice, work->count - work->next);
-		dlist_head	pushes;
-		volatile int sqlstate = 0;
+		int			size = trial_size(work, Min(slice, work->count - work->next));
+		int			sqlstate;
 
-		dlist_init(&pushes);
-		PG_TRY();
+		if (trial_condemns(work))
 		{
-			/* If it cannot begin, status_begin() has said why. */
-			if (!plan_slice(work, size, &pushes))
-				sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+			if (!end_message(work, "worker_crashed"))
+				return false;
+			continue;
 		}
-		PG_CATCH();
+		if (!trial_write(work, size))
+			return false;
+		sqlstate = try_slice(work, size, submit);
+		if (sqlstate == 0)
 		{
-			sqlstate = session_recover("plan");
+			work->next += size;
+			slice = Min(slice * 2, work->count);
+			moved = 0;
+			continue;
 		}
-		PG_END_TRY();
+		if (session_error_is_passing(sqlstate) && !may_be_the_message(sqlstate))
+			return false;
+		slice = Max(size / 2, 1);
+		if (size > 1)
+			continue;
+		if (is_at_fault(work->message_ids[work->next], sqlstate))
+		{
+			if (!end_message(work, unpack_sql_state(sqlstate)))
+				return false;
+		}
+		else
+		{
+			move_to_end(work);
+			if (++moved >= work->count - work->next)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Plans so many elements and hands over their pushes; 0 or the SQLSTATE. */
+static int
+try_slice(Work *work, int size, void (*submit) (Push *push))
+{
+	volatile int sqlstate = 0;
+	dlist_head	pushes;
+
+	dlist_init(&pushes);
+	PG_TRY();
+	{
+		/* If it cannot begin, status_begin() has said why. */
+		if (!plan_slice(work, size, &pushes))
+			sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	}
+	PG_CATCH();
+	{
+		sqlstate = session_recover("plan");
+	}
+	PG_END_TRY();
+
+	while (!dlist_is_empty(&pushes))
+	{
+		Push	   *push = dlist_container(Push, node,
+										   dlist_pop_head_node(&pushes));
 
 		if (sqlstate == 0)
 		{
-			while (!dlist_is_empty(&pushes))
-			{
-				Push	   *push = dlist_container(Push, node,
-												   dlist_pop_head_node(&pushes));
-
-				push_planned(push);
-				submit(push);
-			}
-			planned_since = true;
-			work->next += size;
-			slice = Min(slice * 2, work->count);
-			continue;
+			push_planned(push);
+			submit(push);
 		}
-
-		while (!dlist_is_empty(&pushes))
-			push_free(dlist_container(Push, node, dlist_pop_head_node(&pushes)));
-		if (session_error_is_passing(sqlstate) &&
-			sqlstate != ERRCODE_QUERY_CANCELED)
-			return false;
-		if (size == 1)
-		{
-			Datum		id = work->message_ids[work->next];
-
-			if (!is_at_fault(id, sqlstate) || !fail_message(id, sqlstate))
-				return false;
-			work->next++;
-		}
-		slice = Max(size / 2, 1);
+		else
+			push_free(push);
 	}
-	return true;
+	if (sqlstate == 0)
+		forget_doubts(work->message_ids + work->next, size);
+	return sqlstate;
 }
 
 /*
@@ -146,42 +195,133 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 }
 
 /*
+ * Errors that are of the moment or of one message, there is no telling: a
+ * statement that takes for ever, text that has become unreadable.
+ */
+static bool
+may_be_the_message(int sqlstate)
+{
+	return sqlstate == ERRCODE_QUERY_CANCELED ||
+		sqlstate == ERRCODE_DATA_CORRUPTED ||
+		sqlstate == ERRCODE_INDEX_CORRUPTED;
+}
+
+/* How often this one has been tried in vain, counting this time. */
+static int
+count_try(int64 message_id)
+{
+	int			i = 0;
+
+	while (i < doubt_count && doubts[i].message_id != message_id)
+		i++;
+	if (i == DOUBTS)
+		i = doubt_count = 0;
+	if (i == doubt_count)
+	{
+		doubt_count++;
+		doubts[i].message_id = message_id;
+		doubts[i].tries = 0;
+	}
+	return ++doubts[i].tries;
+}
+
+/* These have been planned, or are not to be planned any more. */
+static void
+forget_doubts(const Datum *message_ids, int n)
+{
+	for (int i = doubt_count - 1; i >= 0; i--)
+	{
+		for (int j = 0; j < n; j++)
+		{
+			if (doubts[i].message_id != DatumGetInt64(message_ids[j]))
+				continue;
+			doubts[i] = doubts[--doubt_count];
+			break;
+		}
+	}
+}
+
+/* Whether it is possible to plan anything at the moment. */
+static bool
+can_plan(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID};
+	volatile bool can = false;
+
+	PG_TRY();
+	{
+		if (status_begin(SESSION_WORKER) == SESSION_READY)
+		{
+			Datum		args[] = {TimestampTzGetDatum(GetCurrentTimestamp())};
+
+			SPI_execute_plan(session_plan(&plan, "SELECT imp_push.can_plan($1)",
+										  1, types),
+							 args, NULL, true, 1);
+			session_commit();
+			can = true;
+		}
+	}
+	PG_CATCH();
+	{
+		session_recover("plan anything");
+	}
+	PG_END_TRY();
+	return can;
+}
+
+/*
  * Whether an error was raised because of the one message that was planned.  If
- * its statement was cancelled, by the timeout or by hand, that may be the
- * moment: the message gets another two chances, and it is not the message if
- * nothing else can be planned either.
+ * it may be the moment, the message gets another two tries, and it is not the
+ * message if nothing else can be planned either.
  */
 static bool
 is_at_fault(Datum message_id, int sqlstate)
 {
-	static int64 suspect = 0;
-	static int	times = 0;
-
-	if (sqlstate != ERRCODE_QUERY_CANCELED)
+	if (!session_error_is_passing(sqlstate))
 		return true;
-	if (suspect != DatumGetInt64(message_id))
-		times = 0;
-	suspect = DatumGetInt64(message_id);
-	if (++times < TRIALS || !planned_since)
-		return false;
-	planned_since = false;
-	return true;
+	return count_try(DatumGetInt64(message_id)) >= TRIES && can_plan();
 }
 
-/* Writes down that a message cannot be planned; false if not even that. */
+static void
+rotate(Datum *values, int n)
+{
+	Datum		first = values[0];
+
+	memmove(values, values + 1, sizeof(Datum) * (n - 1));
+	values[n - 1] = first;
+}
+
+/* What is to be planned next is to be planned last. */
+static void
+move_to_end(Work *work)
+{
+	int			left = work->count - work->next;
+
+	rotate(work->message_ids + work->next, left);
+	if (work->generation != NULL)
+		return;
+	rotate(work->device_ids + work->next, left);
+	rotate(work->certificates + work->next, left);
+}
+
+/*
+ * Writes down that the next message is not planned, and goes on to the one
+ * after it; false if not even that is possible.
+ */
 static bool
-fail_message(Datum message_id, int sqlstate)
+end_message(Work *work, const char *reason)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
+	Datum	   *message_id = work->message_ids + work->next;
 	volatile bool done = false;
 
 	PG_TRY();
 	{
 		if (status_begin(SESSION_WORKER) == SESSION_READY)
 		{
-			Datum		args[] = {message_id,
-				CStringGetTextDatum(unpack_sql_state(sqlstate)),
+			Datum		args[] = {*message_id, CStringGetTextDatum(reason),
 			TimestampTzGetDatum(GetCurrentTimestamp())};
 
 			SPI_execute_plan(session_plan(&plan,
@@ -197,5 +337,11 @@ fail_message(Datum message_id, int sqlstate)
 		session_recover("set a message aside");
 	}
 	PG_END_TRY();
+
+	if (done)
+	{
+		forget_doubts(message_id, 1);
+		work->next++;
+	}
 	return done;
 }

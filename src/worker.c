@@ -38,6 +38,7 @@
 #include "session.h"
 #include "settle.h"
 #include "status.h"
+#include "trial.h"
 #include "worker_slot.h"
 #include "worker_start.h"
 
@@ -57,8 +58,11 @@
 /* Longer than that nobody sleeps. */
 #define WAIT_MS (3600 * 1000L)
 
-/* How long a worker that is told to go waits for its answers. */
-#define LEAVE_DELAY_MS 1000
+/*
+ * How long a worker that is told to go waits for its answers: nearly all of
+ * them come sooner, and what has none then is repeated under the same apns-id.
+ */
+#define LEAVE_DELAY_MS 300
 
 /* How long a new worker waits for the one before it to go. */
 #define OWNERSHIP_TRIES 600
@@ -94,7 +98,10 @@ static void plan(void);
 static void plan_waiting(TimestampTz now);
 static void plan_probes(TimestampTz now);
 static void plan_look(void);
+static void end_care(void);
 static void planned(PlanResult result);
+static void arm(void);
+static void stay_if_started(void);
 static void leave_if_told(void);
 static bool may_go(void);
 static void wait_for_something(void);
@@ -172,7 +179,11 @@ begin(void)
 	send_start_new();
 }
 
-/* Listens, and reads how far the worker before us came. */
+/*
+ * Listens, and reads how far the worker before us came and how it ended.  That
+ * we are at work is written down before anything is planned: if nothing else
+ * is written, we have crashed.
+ */
 static void
 begin_queue(void)
 {
@@ -197,8 +208,13 @@ begin_queue(void)
 				TextDatumGetCString(SPI_getbinval(SPI_tuptable->vals[0],
 												  SPI_tuptable->tupdesc, 1,
 												  &isnull)));
+	trial_begin();
 	session_commit();
-	begun = true;
+
+	status_state(WORKER_IDLE);
+	begun = status_write();
+	if (!begun)
+		planned(PLAN_FAILED);
 }
 
 /*
@@ -246,6 +262,7 @@ main_loop(void)
 		MemoryContextSwitchTo(turn_context);
 
 		handle_interrupts();
+		stay_if_started();
 		leave_if_told();
 		carry();
 		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
@@ -256,7 +273,7 @@ main_loop(void)
 		if (leaving == STAY)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())
-			status_write();
+			(void) status_write();
 		if (leaving != STAY && may_go())
 			return;
 		wait_for_something();
@@ -303,12 +320,31 @@ handle_interrupts(void)
 static void
 leave_if_told(void)
 {
-	if (leaving != STAY || !worker_slot_asked_to_leave())
+	if (leaving == LEAVE_ASKED || leaving == LEAVE_TERMINATED ||
+		!worker_slot_asked_to_leave())
 		return;
 	leaving = LEAVE_ASKED;
 	leave_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   LEAVE_DELAY_MS);
 	send_stop_new();
+}
+
+/*
+ * A start() that comes while we leave, and so wait for answers: we stay, with
+ * all that we know.
+ */
+static void
+stay_if_started(void)
+{
+	if (leaving != LEAVE_STOPPED || !look)
+		return;
+	arm();
+	look = false;
+	if (plan_started() != PLAN_NOTHING)
+		return;
+	leaving = STAY;
+	look = true;
+	send_start_new();
 }
 
 /* Moves data, and takes what has been answered. */
@@ -364,6 +400,7 @@ plan(void)
 		plan_waiting(now);
 	if (look && now >= rest_until && may_plan(now))
 		plan_look();
+	end_care();
 	if (leaving == STAY && now >= plan_again_at)
 		status_state(!imp_enabled ? WORKER_DISABLED :
 					 send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
@@ -397,6 +434,14 @@ plan_probes(TimestampTz now)
 		planned(plan_probe(certificate, send_submit));
 }
 
+static void
+arm(void)
+{
+	if (!armed)
+		worker_slot_arm();
+	armed = true;
+}
+
 /*
  * Looks for new messages, or only whether the database has been stopped.
  *
@@ -413,11 +458,7 @@ plan_look(void)
 	TimestampTz ended;
 	PlanResult	result;
 
-	if (!armed)
-	{
-		worker_slot_arm();
-		armed = true;
-	}
+	arm();
 	status_pass();
 	if (imp_enabled)
 		result = plan_new(Min(room(), PAGE_SIZE), send_submit);
@@ -437,6 +478,17 @@ plan_look(void)
 	ended = GetCurrentTimestamp();
 	rest_until = result == PLAN_MORE ? ended :
 		ended + Min(ended - began, REST_MOST_MS * INT64CONST(1000));
+}
+
+/* Once everything that was there when we began has been planned. */
+static void
+end_care(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (begun && may_plan(now) && !cursor_recovering() &&
+		plan_next_due() > now && !trial_end())
+		planned(PLAN_FAILED);
 }
 
 /* What a look at the tables means for the next one. */
@@ -471,11 +523,12 @@ may_go(void)
 
 	if (!done && GetCurrentTimestamp() < leave_by)
 		return false;
-	if (leaving == LEAVE_STOPPED)
-		status_state(WORKER_STOPPED);
 	if (settle_due(false) < DT_NOEND)
 		(void) settle_run();
-	status_write();
+	/* The next one will know from this that we have not crashed. */
+	if (begun)
+		status_state(WORKER_STOPPED);
+	(void) status_write();
 	return true;
 }
 

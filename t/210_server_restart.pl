@@ -5,6 +5,7 @@ use warnings;
 
 use ImpPush;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $number = 100;
 my $sim = start_simulator();
@@ -61,6 +62,30 @@ foreach my $mode ('fast', 'immediate')
 		0, 'what comes twice has the same apns-id');
 	diag(sprintf '%s: %d of %d requests came twice',
 		$mode, scalar($sim->requests) - $number, $number);
+}
+
+# Requests that nobody answers do not hold up the shutdown.
+
+{
+	my $begun;
+
+	$sim->forget;
+	insert_message($node, 'user1', 'hello', msg_id => 'answered');
+	$sim->wait_for_accepted(1);
+	$sim->control('fault silent');
+	insert_to_users($node, $number, msg_id => 'silent');
+	$sim->wait_for(2);
+	$begun = time;
+	$node->stop('fast');
+	diag(sprintf 'fast shutdown with unanswered requests: %.1f s',
+		time - $begun);
+	cmp_ok(time - $begun, '<', 15, 'unanswered requests do not hold it up');
+	$sim->control('clear');
+	$node->start;
+	$sim->wait_for_accepted(1 + $number);
+	wait_settled($node);
+	is(scalar keys %{ arrivals($sim) },
+		1 + $number, 'unanswered at a stop: none is lost');
 }
 
 # Being stopped outlasts the restart, too.

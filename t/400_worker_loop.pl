@@ -105,6 +105,32 @@ subtest 'stop() and start() at once' => sub {
 	none_lost($sim, 11, 'while leaving');
 	is(figures($sim)->{repeated}, 0, 'what was in flight is finished');
 	is_quiet('after that');
+
+	# Of which one is never answered, on a connection that works
+	settings("imp_push.request_timeout = '1min'");
+	$sim->forget;
+	$sim->control('fault silent prefix=' . token_of('user20'));
+	insert_to_users($node, 20, msg_id => 'never');
+	$sim->wait_for(20);
+	stop_and_start();
+	insert_to_users($node, 10, msg_id => 'at once');
+	$sim->wait_for_accepted(29);
+	is(figures($sim)->{resent},
+		0, 'start() does not wait for what is in flight from before');
+	$node->safe_psql('postgres', 'SELECT imp_push.stop()');
+	is_quiet('stopped, and still waiting for an answer');
+	$node->safe_psql(
+		'template1', q{
+		SET statement_timeout = '10s';
+		ALTER DATABASE postgres RENAME TO another;
+		ALTER DATABASE another RENAME TO postgres});
+	pass('whoever needs the database for himself does not wait for it, either');
+	$node->safe_psql('postgres', 'SELECT imp_push.start()');
+	$sim->control('clear');
+	settings("imp_push.request_timeout = '3s'");
+	$node->safe_psql('postgres',
+		'SELECT pg_terminate_backend(' . wait_for_worker($node) . ', 10000)');
+	wait_settled($node);
 };
 
 subtest 'disabled' => sub {

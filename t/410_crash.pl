@@ -1,6 +1,6 @@
-# Crashes under load: the worker is killed, the server is stopped at once.
-# Nothing is lost, what comes twice is recognisably the same, and nobody is
-# blamed.
+# Crashes under load: the worker is killed 20 times, the server is stopped at
+# once 5 times.  Nothing is lost, what comes twice is recognisably the same, and
+# nobody is blamed.
 
 use strict;
 use warnings;
@@ -10,14 +10,15 @@ use ImpPush::Faults;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $users = 500;
+my $users = 1000;
+my $in_flight = 200;
 my $sim = start_simulator();
 my $node = new_node(
 	'main',
 	simulator => $sim,
 	conf => "restart_after_crash = on
 		log_statement = none
-		imp_push.max_in_flight = 200");
+		imp_push.max_in_flight = $in_flight");
 
 sub wait_for_server
 {
@@ -50,8 +51,8 @@ sub check
 	my $figures;
 
 	wait_settled($node);
-	$figures = none_lost($sim, $number, $name);
-	cmp_ok($figures->{repeated}, '<=', $crashes * 200,
+	$figures = none_lost($sim, $number, $name, $node);
+	cmp_ok($figures->{repeated}, '<=', $crashes * $in_flight,
 		"$name: no more comes twice than was in flight");
 	is( $node->safe_psql(
 			'postgres',
@@ -68,7 +69,7 @@ $sim->wait_for_accepted(1);
 
 # The answers take a moment, so that there is always something in flight.
 
-my $crashes = 8;
+my $crashes = 20;
 
 $sim->control('fault delay=20');
 foreach my $round (1 .. $crashes)
@@ -85,7 +86,7 @@ foreach my $round (1 .. $crashes)
 }
 check(1 + $crashes * $users, $crashes, "kill -9, $crashes times");
 
-my $stops = 3;
+my $stops = 5;
 
 $sim->control('clear');
 $sim->control('fault delay=400');

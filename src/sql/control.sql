@@ -51,6 +51,8 @@ BEGIN
 	WHERE NOT control.started;
 
 	PERFORM imp_push.start_worker();
+	-- one that is leaving may stay
+	PERFORM imp_push.wake_worker();
 
 	IF mode <> 'supervised' THEN
 		RAISE WARNING 'imp_push works in this database until the next restart of the server'

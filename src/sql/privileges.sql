@@ -86,6 +86,7 @@ BEGIN
 			imp_push.recheck_state, imp_push.counter
 		TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT ON imp_push.delivery_log TO %s', role);
+	EXECUTE format('GRANT SELECT, INSERT, DELETE ON imp_push.trial TO %s', role);
 	FOR slot IN 0..7 LOOP
 		EXECUTE format('GRANT TRUNCATE ON imp_push.delivery_log_%s TO %s', slot, role);
 	END LOOP;
@@ -102,6 +103,7 @@ BEGIN
 					'plan_swallowed', 'recheck_unacknowledged',
 					'settle', 'settle_direct',
 					'fail_message', 'disable_tokens', 'revive_tokens', 'store_cursor',
+					'put_on_trial', 'end_trials',
 					'housekeeping', 'turn_delivery_ring', 'evict_messages',
 					'evict_old_messages', 'evict_surplus_messages'))
 	LOOP

@@ -105,7 +105,7 @@ BEGIN ATOMIC
 		FROM ended_direct p) f;
 END;
 COMMENT ON FUNCTION imp_push.fail_message(bigint, text, timestamptz) IS
-	'ends a message that cannot be planned; reason is the SQLSTATE';
+	'ends a message that cannot be planned; reason is the SQLSTATE, or worker_crashed';
 
 -- Disables the bindings that still hold the token that was sent and were not
 -- registered after APNs lost sight of it.  unregistered_ms: milliseconds since

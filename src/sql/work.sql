@@ -68,6 +68,19 @@ $$;
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
 	'plans new messages: writes the outcome of those who get nothing, returns the pushes';
 
+-- A message that nobody has sent, to nobody: whatever is wrong if this fails, it
+-- is not wrong with one message.
+CREATE FUNCTION imp_push.can_plan(at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (
+	SELECT pg_catalog.count(*) > 0
+	FROM imp_push.decide(
+		ARRAY[ROW(0, 'nobody', 'somebody', 'chat', 'somebody', 'none', 'txt', '',
+			NULL, '{}', '{}', can_plan.at, NULL, '0')::imp_push.offline_message],
+		NULL, NULL, can_plan.at));
+COMMENT ON FUNCTION imp_push.can_plan(timestamptz) IS
+	'whether messages can be planned at all: an error is raised if not';
+
 -- The certificates that something waits for, those that are gone included: what
 -- waits for one of these has to end.  From name to name through the index.
 CREATE FUNCTION imp_push.waited_for() RETURNS SETOF text

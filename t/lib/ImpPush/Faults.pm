@@ -68,21 +68,22 @@ sub figures
 	return $figures;
 }
 
-=item none_lost($sim, $number, $name)
+=item none_lost($sim, $number, $name, $node)
 
 Tests that so many different messages were accepted, and that whatever came
 more than once came under one apns-id; prints the figures and returns them.
+The server, if given, is asked how many libcurl has sent again by itself.
 
 =cut
 
 sub none_lost
 {
-	my ($sim, $number, $name) = @_;
+	my ($sim, $number, $name, $node) = @_;
 	my $figures = figures($sim);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	diag(
-		sprintf '%s: sent %d, lost %d, repeated %d (%s), sent again %d',
+		sprintf '%s: sent %d, lost %d, repeated %d (%s), sent again %d%s',
 		$name,
 		$figures->{messages},
 		$number - $figures->{messages},
@@ -90,10 +91,20 @@ sub none_lost
 		$figures->{other_id}
 		? "$figures->{other_id} with another apns-id"
 		: 'same apns-id',
-		$figures->{resent});
+		$figures->{resent},
+		$node ? ', of these by libcurl ' . resent_by_libcurl($node) : '');
 	is($figures->{messages}, $number, "$name: none is lost");
 	is($figures->{other_id}, 0, "$name: whatever comes twice has one apns-id");
 	return $figures;
+}
+
+sub resent_by_libcurl
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres',
+		q{SELECT coalesce(sum(value), 0) FROM imp_push.metrics
+		WHERE name = 'imp_push_resent_total'});
 }
 
 =item accepted_count($sim)
