@@ -322,10 +322,27 @@ sub forget
 {
 	my ($self) = @_;
 
-	$self->read_logs;
+	$self->take_lines;
+	return;
+}
+
+=pod
+
+=item $sim->take_lines
+
+The lines of the log, not decoded, that have come since the last call of this
+or of B<forget>, and starts the count of requests anew.
+
+=cut
+
+sub take_lines
+{
+	my ($self) = @_;
+	my $lines = $self->read_logs;
+
 	$self->{lines} = [];
 	$self->{requests} = [];
-	return;
+	return @$lines;
 }
 
 =pod
