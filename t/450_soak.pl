@@ -14,11 +14,12 @@ use Test::More;
 
 my $minutes = $ENV{SOAK_MINUTES};
 my $rounds = $minutes ? 5 : 2;
+my @faults = ImpPush::Soak::faults();
+my $seconds = $minutes ? $minutes * 60 / $rounds / @faults : 1;
 my $soak = ImpPush::Soak->new(
 	users => $minutes ? 2000 : 400,
-	retention => $minutes ? '5 minutes' : '1 hour');
-my @faults = $soak->faults;
-my $seconds = $minutes ? $minutes * 60 / $rounds / @faults : 1;
+	retention => $minutes ? '5 minutes' : '1 hour',
+	seconds => $rounds * @faults * $seconds);
 my @series;
 
 sub show

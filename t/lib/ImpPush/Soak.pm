@@ -30,9 +30,10 @@ ImpPush::Soak - load with faults, and figures of what it costs
 
 =head1 SYNOPSIS
 
-  my $soak = ImpPush::Soak->new(users => 2000);
+  my $soak = ImpPush::Soak->new(
+      users => 2000, retention => '5 minutes', seconds => 130);
 
-  for my $fault ($soak->faults)
+  for my $fault (ImpPush::Soak::faults())
   {
       my $figures = $soak->step($fault, 10);
   }
@@ -154,10 +155,11 @@ my @tables = qw(offline_message waiting delivery_log device_token presence);
 
 =over
 
-=item ImpPush::Soak->new(users => N, retention => INTERVAL)
+=item ImpPush::Soak->new(users => N, retention => INTERVAL, seconds => N)
 
 A server with three certificates, a simulator, and so many people.  Messages
-and the memory of what became of them are kept for B<retention>.
+and the memory of what became of them are kept for B<retention>.  All the
+steps are expected to take so many seconds.
 
 =cut
 
@@ -166,7 +168,9 @@ sub new
 	my ($class, %opts) = @_;
 	my $work_key = make_keys('TEAM000002', 'KEY0000002');
 	my $client = make_client_certificate('com.example.client');
+	# On a busy machine it may take several times as long.
 	my $sim = start_simulator(
+		lifetime => 600 + 4 * int $opts{seconds},
 		args => [
 			'--key',
 			"$work_key->{team_id}:$work_key->{key_id}:$work_key->{public}",
@@ -243,7 +247,7 @@ sub prepare
 	return;
 }
 
-=item $soak->faults
+=item ImpPush::Soak::faults
 
 The names of the faults, in the order of a round.
 
