@@ -261,8 +261,9 @@ sub faults
 =item $soak->step($fault, $seconds)
 
 Load under that fault, as much as takes so many seconds.  Returns figures:
-{ seconds, fault, messages, pushes, memory (kB), descriptors, threads,
-dead (tuples), stored, and one named size:TABLE (kB) for each big table }.
+{ seconds, fault, messages, pushes, memory (kB), files (of tables, which
+PostgreSQL keeps open), descriptors (all the others), threads, dead (tuples),
+stored, and one named size:TABLE (kB) for each big table }.
 
 =cut
 
@@ -375,11 +376,13 @@ sub process
 	my ($self) = @_;
 	my $pid = $self->{worker};
 	my ($threads) = slurp_file("/proc/$pid/status") =~ /^Threads:\s+(\d+)/m;
-	my @descriptors = glob "/proc/$pid/fd/*";
+	my @descriptors = map { readlink || () } glob "/proc/$pid/fd/*";
+	my $files = grep { m{/base/} } @descriptors;
 
 	return {
 		memory => resident_kb($pid),
-		descriptors => scalar @descriptors,
+		descriptors => @descriptors - $files,
+		files => $files,
 		threads => $threads,
 	};
 }
@@ -391,7 +394,7 @@ A table of the figures; sizes are in kB.
 =cut
 
 my @columns =
-  qw(messages pushes memory descriptors threads dead stored);
+  qw(messages pushes memory descriptors files threads dead stored);
 my @sizes = map { "size:$_" } @tables, 'others';
 
 sub heading
@@ -425,6 +428,7 @@ That, in words.
 my %allowance = (
 	memory => [ 5, 1024 ],
 	descriptors => [ 0, 4 ],
+	files => [ 10, 10 ],
 	threads => [ 0, 1 ],
 	dead => [ 50, 2000 ],
 	stored => [ 20, 500 ],
