@@ -1,8 +1,9 @@
 /*
  * device_token.c
- *		The form of a device token, and what writing one means.
+ *		What writing a device token means.
  *
- * Owns both.  Who loses a token that somebody else writes is decided in
+ * Owns the trigger that does it.  What is taken for a token is token_form.c's
+ * business; who loses one that somebody else writes is decided in
  * src/sql/device_token.sql.  Must never put a token into a message.
  */
 #include "postgres.h"
@@ -17,61 +18,13 @@
 #include "utils/rel.h"
 
 #include "refuse.h"
-
-/* APNs promises no length; 100 bytes is the longest that it has hinted at. */
-#define MAX_TOKEN_DIGITS 400
+#include "token_form.h"
 
 #define TOKEN_FORM \
 	"A device token is an even number of hexadecimal digits, at most 400. " \
 	"Upper case, blanks and an enclosing <> are allowed."
 
 PG_FUNCTION_INFO_V1(imp_push_register_token);
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/*
- * Lower-case digits without blanks and without the <> that the description of
- * an NSData has around it; NULL if that leaves anything but a token.
- */
-static char *
-normal_token(const char *given)
-{
-	char	   *token = palloc(MAX_TOKEN_DIGITS + 1);
-	int			length = 0;
-	const char *end = given + strlen(given);
-	const char *c;
-
-	while (given < end && is_blank(*given))
-		given++;
-	while (given < end && is_blank(end[-1]))
-		end--;
-	if (end - given >= 2 && *given == '<' && end[-1] == '>')
-	{
-		given++;
-		end--;
-	}
-
-	for (c = given; c < end; c++)
-	{
-		char		digit = (*c >= 'A' && *c <= 'F') ? *c - 'A' + 'a' : *c;
-
-		if (is_blank(digit))
-			continue;
-		if (!((digit >= '0' && digit <= '9') ||
-			  (digit >= 'a' && digit <= 'f')) ||
-			length == MAX_TOKEN_DIGITS)
-			return NULL;
-		token[length++] = digit;
-	}
-	if (length == 0 || length % 2 != 0)
-		return NULL;
-	token[length] = '\0';
-	return token;
-}
 
 static int
 column(Relation rel, const char *name)
@@ -104,7 +57,7 @@ imp_push_register_token(PG_FUNCTION_ARGS)
 	Relation	rel;
 	HeapTuple	tuple;
 	char	   *given;
-	char	   *token;
+	char		token[TOKEN_MAX_DIGITS + 1];
 	int			columns[1 + lengthof(registration)];
 	Datum		values[1 + lengthof(registration)];
 	bool		nulls[1 + lengthof(registration)];
@@ -123,8 +76,7 @@ imp_push_register_token(PG_FUNCTION_ARGS)
 
 	columns[0] = column(rel, "token");
 	given = SPI_getvalue(tuple, rel->rd_att, columns[0]);
-	token = given ? normal_token(given) : NULL;
-	if (token == NULL)
+	if (given == NULL || !token_normalize(given, token))
 		refuse_value(RelationGetRelationName(rel), "token", given, true,
 					 TOKEN_FORM, NULL);
 	if (strcmp(token, given) != 0)

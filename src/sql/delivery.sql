@@ -28,7 +28,8 @@ CREATE VIEW imp_push.delivery AS
 					AND CASE WHEN l.device_id IS NULL THEN
 							other.device_id IS NOT NULL
 							OR (l.status = 'cancelled' AND other.status <> 'cancelled')
-							OR other.finished_at > l.finished_at
+							OR (other.status <> 'cancelled'
+								AND other.finished_at > l.finished_at)
 						ELSE
 							other.device_id = l.device_id
 							AND other.certificate = l.certificate

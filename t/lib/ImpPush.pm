@@ -90,12 +90,12 @@ all of it.
 
 =over
 
-=item start_simulator([$name,] args => [...])
+=item start_simulator([$name,] args => [...], lifetime => SECONDS)
 
 Starts an L<ImpPush::Simulator> that knows the key of C<make_keys> and the
 topic C<com.example.chat>.
 
-=item new_simulator([$name,] args => [...])
+=item new_simulator([$name,] args => [...], lifetime => SECONDS)
 
 The same without starting it.  (Its port is not known before the first start.)
 
@@ -110,6 +110,7 @@ sub new_simulator
 	return ImpPush::Simulator->new(
 		$name,
 		folder($name),
+		lifetime => $opts{lifetime},
 		args => [
 			'--key', "$key->{team_id}:$key->{key_id}:$key->{public}",
 			@{ $opts{args} || [] }

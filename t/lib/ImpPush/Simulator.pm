@@ -23,9 +23,6 @@ use Time::HiRes qw(time usleep);
 
 my $json = JSON::PP->new->utf8;
 
-# Seconds after which a simulator that nobody stopped ends by itself.
-my $lifetime = 1800;
-
 my @running;
 
 =pod
@@ -48,9 +45,10 @@ ImpPush::Simulator - a running apnsim
 
 =over
 
-=item ImpPush::Simulator->new($name, $folder, args => [...])
+=item ImpPush::Simulator->new($name, $folder, args => [...], lifetime => 1800)
 
-Does not start it.  The arguments are given at every start.
+Does not start it.  The arguments are given at every start.  After so many
+seconds it ends by itself if nobody has stopped it.
 
 =cut
 
@@ -63,6 +61,7 @@ sub new
 		name => $name,
 		folder => File::Spec->rel2abs($folder),
 		args => $opts{args} || [],
+		lifetime => $opts{lifetime} || 1800,
 		binary => $ENV{APNSIM} || default_binary(),
 		port => 0,
 		control_port => undef,
@@ -105,7 +104,7 @@ sub start
 		[
 			$self->{binary}, 'serve', '--dir', $self->{folder},
 			'--port', $self->{port}, '--log', $log,
-			'--run-seconds', $lifetime, @{ $self->{args} }, @more
+			'--run-seconds', $self->{lifetime}, @{ $self->{args} }, @more
 		],
 		'<', '/dev/null', '>', $output, '2>&1');
 	push @running, $self;
@@ -322,10 +321,27 @@ sub forget
 {
 	my ($self) = @_;
 
-	$self->read_logs;
+	$self->take_lines;
+	return;
+}
+
+=pod
+
+=item $sim->take_lines
+
+The lines of the log, not decoded, that have come since the last call of this
+or of B<forget>, and starts the count of requests anew.
+
+=cut
+
+sub take_lines
+{
+	my ($self) = @_;
+	my $lines = $self->read_logs;
+
 	$self->{lines} = [];
 	$self->{requests} = [];
-	return;
+	return @$lines;
 }
 
 =pod
