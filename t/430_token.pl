@@ -145,67 +145,6 @@ foreach my $case (
 }
 is(disabled(), '0', 'no token is disabled by any of this');
 
-# Every token is refused: the environment is wrong.
-
-{
-	$other->control('fault status=400 reason=BadDeviceToken');
-	$node->safe_psql(
-		'postgres', q{DELETE FROM imp_push.device_token
-			WHERE certificate = 'chat'});
-	insert_to_users($node, $users, msg_id => 'environment');
-	circuit_is('open', 'other', 'all tokens refused: the circuit opens');
-	is($node->safe_psql('postgres',
-			q{SELECT circuit_reason FROM imp_push.certificate_status
-			WHERE certificate = 'other'}),
-		'BadDeviceToken', 'and says why');
-	ok( $node->poll_query_until(
-			'postgres', 'SELECT count(*) = 0 FROM imp_push.device_token
-			WHERE disabled_at IS NOT NULL'),
-		'not one token stays disabled');
-	$other->control('clear');
-	settled_are($users, 'environment');
-	is( $node->safe_psql(
-			'postgres', q{SELECT count(*) FROM imp_push.delivery
-			WHERE msg_id = 'environment' AND status = 'sent'})
-		  + $node->safe_psql(
-			'postgres', q{SELECT count(*) FROM imp_push.delivery
-			WHERE msg_id = 'environment' AND reason = 'BadDeviceToken'}),
-		$users,
-		'mended: what was not settled arrives');
-	is(disabled(), '0', 'and no token is disabled');
-}
-
-# The same with fewer devices than it takes, and mended by set_certificate():
-# what was refused before is tried again.
-
-{
-	# Another key: the successes of the one before prove nothing any more.
-	my $change_key = sub {
-		set_certificate($node, 'other', $other,
-			key => make_keys('TEAM000001', 'KEY0000009'));
-		set_certificate($node, 'other', $other);
-	};
-
-	$node->safe_psql('postgres',
-		q{DELETE FROM imp_push.device_token WHERE user_id NOT IN ('user1', 'user2')}
-	);
-	$other->control('fault status=400 reason=DeviceTokenNotForTopic');
-	$change_key->();
-	$other->forget;
-	$node->safe_psql(
-		'postgres', q{
-		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
-		SELECT 's', 'user' || i % 2 + 1, 'few ' || i
-		FROM generate_series(1, 60) i});
-	circuit_is('open', 'other', 'few devices, all refused: the circuit opens');
-	is(disabled(), '0', 'not one token is disabled');
-	$other->control('clear');
-	$change_key->();
-	settled_are(60, 'few %');
-	none_lost($other, 60, 'few devices, mended');
-	is(disabled(), '0', 'few devices, mended: none is disabled');
-}
-
 # Who is gone is gone, unless he has come back since; and a token belongs to
 # whom it was sent for.
 
