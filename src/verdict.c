@@ -448,6 +448,20 @@ settle_not_processed(Case *c)
 		give(c, VERDICT_FREE_RETRY, c->now + RESEND_PAUSE);
 }
 
+/*
+ * The server has answered before it read the body and then ended the stream,
+ * as RFC 9113 allows (8.1), and libcurl has met the end before the answer: it
+ * says that the stream "was closed cleanly", or, as 7.88.1 does where it was
+ * about to send the body, nothing at all.
+ */
+static bool
+is_answer_lost(Case *c)
+{
+	return c->request->code == CURLE_HTTP2_STREAM &&
+		(c->request->error[0] == '\0' ||
+		 strstr(c->request->error, "was closed cleanly") != NULL);
+}
+
 /* It was sent, and no answer came. */
 static void
 settle_uncertain(Case *c)
@@ -464,6 +478,8 @@ settle_uncertain(Case *c)
 	}
 
 	nobody = is_nobody(c);
+	if (is_answer_lost(c) && send_again(c, RESENDS_UNCERTAIN))
+		return;
 	if (c->request->code != CURLE_HTTP2_STREAM &&
 		c->request->code != CURLE_OPERATION_TIMEDOUT)
 	{
