@@ -257,11 +257,12 @@ do_stats(struct server *server, char *words, char *answer)
 	(void) words;
 	snprintf(answer, CONTROL_ANSWER,
 			 "requests=%llu accepted=%llu refused=%llu unanswered=%llu "
-			 "connections=%llu open=%llu streams=%llu jwts=%llu",
+			 "resets=%llu connections=%llu open=%llu streams=%llu jwts=%llu",
 			 (unsigned long long) c->requests,
 			 (unsigned long long) c->accepted,
 			 (unsigned long long) c->refused,
 			 (unsigned long long) c->unanswered,
+			 (unsigned long long) c->resets,
 			 (unsigned long long) c->connections,
 			 (unsigned long long) c->open,
 			 (unsigned long long) c->streams,

@@ -46,6 +46,7 @@ struct counters
 	uint64_t	accepted;		/* answered with 200 */
 	uint64_t	refused;		/* answered otherwise */
 	uint64_t	unanswered;		/* refused streams, resets, silence, closes */
+	uint64_t	resets;			/* RST_STREAM frames of clients */
 	uint64_t	connections;	/* ever, after the handshake */
 	uint64_t	open;			/* now, in any state */
 	uint64_t	streams;		/* now */

@@ -99,7 +99,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
 	struct request *request;
 
-	(void) data;
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		to_connection(data)->server->counters.resets++;
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	request = find_request(session, frame->hd.stream_id);

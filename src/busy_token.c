@@ -3,9 +3,9 @@
  *		TooManyRequests: one device token waits, nobody else does.
  *
  * Owns the times until which tokens are spared, so that another message to
- * the same device waits as well.  Only an accelerator: after a crash the due
- * times of the waiting pushes are what is left.  It must never grow with the
- * number of devices: what it cannot hold it forgets.
+ * the same device waits as well.  After a crash they are restored from the due
+ * times of the waiting pushes.  It must never grow with the number of devices:
+ * what it cannot hold it forgets.
  */
 #include "postgres.h"
 
@@ -71,9 +71,8 @@ make_room(TimestampTz now)
 	}
 }
 
-TimestampTz
-busy_token_note(const char *certificate, const char *token, int attempts,
-				TimestampTz now)
+static BusyToken *
+enter(const char *certificate, const char *token, TimestampTz now)
 {
 	uint64		key = key_of(certificate, token);
 	BusyToken  *busy;
@@ -87,6 +86,24 @@ busy_token_note(const char *certificate, const char *token, int attempts,
 		busy->times = 0;
 		busy->until = 0;
 	}
+	return busy;
+}
+
+void
+busy_token_restore(const char *certificate, const char *token, int attempts,
+				   TimestampTz until, TimestampTz now)
+{
+	BusyToken  *busy = enter(certificate, token, now);
+
+	busy->times = Max(busy->times, attempts);
+	busy->until = Max(busy->until, until);
+}
+
+TimestampTz
+busy_token_note(const char *certificate, const char *token, int attempts,
+				TimestampTz now)
+{
+	BusyToken  *busy = enter(certificate, token, now);
 
 	/* Answers to pushes that were under way together count once. */
 	if (busy->until > now)

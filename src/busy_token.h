@@ -17,6 +17,11 @@ extern void busy_token_init(MemoryContext parent);
 extern TimestampTz busy_token_note(const char *certificate, const char *token,
 								   int attempts, TimestampTz now);
 
+/* The same of a push that has been waiting for its token since a crash. */
+extern void busy_token_restore(const char *certificate, const char *token,
+							   int attempts, TimestampTz until,
+							   TimestampTz now);
+
 /* Until when the token is to be spared; 0: it is not. */
 extern TimestampTz busy_token_until(const char *certificate,
 									const char *token, TimestampTz now);

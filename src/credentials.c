@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "busy_token.h"
 #include "certificate.h"
 #include "credentials.h"
 #include "plan.h"
@@ -60,6 +61,7 @@ static void load_changed(void);
 static void warn_of_expiry(void);
 static void renew_tokens(void);
 static void restore_circuits(void);
+static void restore_busy_tokens(void);
 
 static void
 relation_invalidated(Datum arg, Oid relation)
@@ -257,7 +259,10 @@ load_changed(void)
 		load_if_changed(table->vals[i], table->tupdesc);
 	forget_missing();
 	if (first)
+	{
 		restore_circuits();
+		restore_busy_tokens();
+	}
 	session_commit();
 
 	/* What waits for a certificate that is gone ends. */
@@ -291,6 +296,32 @@ restore_circuits(void)
 		if (isnull)
 			circuit.last_success_at = 0;
 		send_restore_circuit(&circuit);
+	}
+}
+
+/* Devices that APNs has asked the worker before us to spare for a while */
+static void
+restore_busy_tokens(void)
+{
+	SPI_execute("SELECT w.certificate, t.token, w.attempts, w.due"
+				" FROM imp_push.waiting w"
+				" JOIN imp_push.device_token t ON t.user_id = w.recipient"
+				" AND t.device_id = w.device_id"
+				" AND t.certificate = w.certificate"
+				" WHERE w.apns_status = 429"
+				" AND w.due > pg_catalog.clock_timestamp()", true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		busy_token_restore(SPI_getvalue(row, desc, 1),
+						   SPI_getvalue(row, desc, 2),
+						   DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull)),
+						   DatumGetTimestampTz(SPI_getbinval(row, desc, 4,
+															 &isnull)),
+						   GetCurrentTimestamp());
 	}
 }
 

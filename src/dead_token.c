@@ -43,6 +43,7 @@ typedef struct Wronged
 	char	   *certificate;
 	char	  **tokens;
 	int			count;
+	int			locked;			/* so many, the first ones, by users */
 } Wronged;
 
 static MemoryContext dead_context;
@@ -103,14 +104,35 @@ forget_wronged(Wronged *entry)
 	pfree(entry);
 }
 
-/* The transport hands each of these out once. */
+/* What has not been disabled yet, for somebody has locked it, never will be. */
 static void
+spare_wronged(const Wronged *entry)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+		int			i = entry->count;
+
+		if (!dead->locked || strcmp(dead->certificate, entry->certificate) != 0)
+			continue;
+		while (i > 0 && strcmp(entry->tokens[i - 1], dead->token) != 0)
+			i--;
+		if (i > 0)
+			forget_dead(dead);
+	}
+}
+
+/* The transport hands each of these out once.  True if there are any. */
+static bool
 take_wronged(void)
 {
 	MemoryContext old = MemoryContextSwitchTo(dead_context);
 	char	   *certificate;
 	char	  **tokens;
 	int			count;
+	bool		taken = false;
 
 	while ((count = send_wronged_tokens(&certificate, &tokens)) > 0)
 	{
@@ -119,18 +141,22 @@ take_wronged(void)
 		entry->certificate = certificate;
 		entry->tokens = tokens;
 		entry->count = count;
+		spare_wronged(entry);
 		dlist_push_tail(&wronged, &entry->node);
+		taken = true;
 	}
 	MemoryContextSwitchTo(old);
+	return taken;
 }
 
 TimestampTz
 dead_tokens_due(void)
 {
-	take_wronged();
-	if (!dlist_is_empty(&wronged))
-		return DT_NOBEGIN;
-	return dlist_is_empty(&dead_tokens) ? DT_NOEND : retry_at;
+	if (take_wronged())
+		retry_at = DT_NOBEGIN;
+	if (dlist_is_empty(&wronged) && dlist_is_empty(&dead_tokens))
+		return DT_NOEND;
+	return retry_at;
 }
 
 void
@@ -222,6 +248,40 @@ revive_tokens(Wronged *entry)
 	SPI_execute_plan(session_plan(&plan, "SELECT imp_push.revive_tokens($1, $2)",
 								  2, types),
 					 args, NULL, false, 0);
+
+	/* Those that are locked go to the front. */
+	entry->locked = 0;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *token = SPI_getvalue(SPI_tuptable->vals[i],
+										 SPI_tuptable->tupdesc, 1);
+
+		for (int j = entry->locked; j < entry->count; j++)
+		{
+			char	   *other = entry->tokens[entry->locked];
+
+			if (strcmp(entry->tokens[j], token) != 0)
+				continue;
+			entry->tokens[entry->locked++] = entry->tokens[j];
+			entry->tokens[j] = other;
+			break;
+		}
+	}
+}
+
+/* All but those that are locked are done with. */
+static void
+forget_revived(Wronged *entry)
+{
+	if (entry->locked == 0)
+	{
+		forget_wronged(entry);
+		return;
+	}
+	while (entry->count > entry->locked)
+		pfree(entry->tokens[--entry->count]);
+	retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   RETRY_DELAY_MS);
 }
 
 void
@@ -240,7 +300,7 @@ dead_tokens_written(void)
 			forget_dead(dead);
 	}
 	dlist_foreach_modify(iter, &wronged)
-		forget_wronged(dlist_container(Wronged, node, iter.cur));
+		forget_revived(dlist_container(Wronged, node, iter.cur));
 }
 
 void
@@ -277,8 +337,9 @@ dead_tokens_one_by_one(void)
 
 		if (!write_alone(NULL, entry))
 			return fewer;
-		forget_wronged(entry);
-		fewer = true;
+		if (entry->locked < entry->count)
+			fewer = true;
+		forget_revived(entry);
 	}
 	return fewer;
 }
@@ -308,6 +369,8 @@ write_alone(DeadToken *dead, Wronged *entry)
 		done = !session_error_is_passing(sqlstate);
 		if (dead != NULL)
 			dead->locked = false;
+		else
+			entry->locked = 0;
 	}
 	PG_END_TRY();
 	return done;

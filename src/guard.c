@@ -87,15 +87,6 @@ guard_forget_tried(Guard *guard)
 	memset(guard->tried, 0, sizeof(guard->tried));
 }
 
-void
-guard_forget(Guard *guard)
-{
-	Assert(guard->held_count == 0);
-	guard->refuses = false;
-	guard->proved_at = 0;
-	forget_doubtful(guard);
-	guard_forget_tried(guard);
-}
 
 void
 guard_proved(Guard *guard, TimestampTz now)
@@ -118,6 +109,19 @@ guard_refuted(Guard *guard)
 		else
 			pfree(token);
 	}
+}
+
+/*
+ * Tokens that were given up without a proof since are not to suffer for how
+ * the certificate was before somebody changed it.
+ */
+void
+guard_forget(Guard *guard)
+{
+	Assert(guard->held_count == 0);
+	guard_refuted(guard);
+	guard->refuses = false;
+	guard_forget_tried(guard);
 }
 
 Push *

@@ -65,7 +65,10 @@ extern TimestampTz guard_release_at(const Guard *guard);
 extern void guard_give_up(Guard *guard, const Push *push,
 						  MemoryContext context);
 
-/* The certificate is another now: all that was learned is void. */
+/*
+ * The certificate is another now: all that was learned is void, and those
+ * given up are to be revived.
+ */
 extern void guard_forget(Guard *guard);
 
 /* Tokens that were refused are good for a probe again. */

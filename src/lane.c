@@ -503,6 +503,7 @@ lane_answered(Lane *lane, bool accepted, int first_window)
 	lane->heard_at = lane->used_at = clock;
 	lane->timeouts = 0;
 	lane->trust_until = 0;
+	lane->silent = false;
 	lane->blocked = false;
 	if (lane->state == LANE_COLD)
 	{

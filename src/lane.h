@@ -79,6 +79,7 @@ typedef struct Lane
 	int64		trust_until;	/* must have answered by then; 0: no matter */
 	int			answers;
 	int			timeouts;		/* in a row, without an answer between */
+	bool		silent;			/* drained for want of answers */
 } Lane;
 
 /* Once: the table of lanes, and the epoll descriptor they register with. */

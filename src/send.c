@@ -388,13 +388,12 @@ send_authorized(Certificate *cert, bool authorized)
 	if (sender == NULL || sender->target == NULL ||
 		sender->target->certificate != cert)
 		return;
-	if (authorized)
-	{
-		if (sender->refused != NULL)
-			pfree(sender->refused);
-		sender->refused = NULL;
-	}
-	else
+
+	/* If there is no other, the probes go with the one that was refused. */
+	if (sender->refused != NULL)
+		pfree(sender->refused);
+	sender->refused = NULL;
+	if (!authorized)
 	{
 		sender_open_circuit(sender, CIRCUIT_CONFIGURATION,
 							cert->fault != NULL ? cert->fault :

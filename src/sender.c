@@ -16,8 +16,7 @@
 /* A connection idle for so long is not trusted any more (microseconds). */
 #define IDLE_AGE (INT64CONST(600) * 1000000)
 
-/* After so long a silence the first request has to prove the connection. */
-#define QUIET_AGE (INT64CONST(1) * 1000000)
+/* The first request after a silence has to prove the connection by then. */
 #define TRUST_TIME (INT64CONST(1500) * 1000)
 
 /* Requests under way and no answer to any of them. */
@@ -410,7 +409,7 @@ has_share(Sender *sender)
 static int64
 patience(const Sender *sender, int64 least)
 {
-	return Min(Max(least, 3 * sender->latency),
+	return Min(Max(least, sender->latency + 4 * sender->deviation),
 			   (int64) imp_request_timeout * 1000);
 }
 
@@ -421,8 +420,7 @@ start_push(Sender *sender, Lane *lane, TimestampTz now, int64 clock)
 
 	push = dlist_container(Push, node, dlist_pop_head_node(&sender->queue));
 	sender->queued--;
-	if (lane->state == LANE_WARM && lane->in_flight == 0 &&
-		clock - lane->heard_at > QUIET_AGE)
+	if (lane->state == LANE_WARM && lane->in_flight == 0)
 		lane->trust_until = clock + patience(sender, TRUST_TIME);
 	if (lane_start(lane, push))
 	{
@@ -523,9 +521,64 @@ try_another(Sender *sender, TimestampTz now)
 }
 
 /*
+ * Its connections are silent: they take nothing new.  Deadlines end what is
+ * under way, or an answer over a newer connection, see give_up_silent().  A
+ * probe that is among it holds up no other.
+ */
+static void
+silence(Sender *sender, TimestampTz now)
+{
+	dlist_iter	iter;
+	dlist_iter	inner;
+
+	dlist_foreach(iter, &sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (lane->state == LANE_DRAINING)
+			continue;
+		lane->state = LANE_DRAINING;
+		lane->silent = true;
+		dlist_foreach(inner, &lane->under_way)
+		{
+			Push	   *push = dlist_container(Request, node, inner.cur)->push;
+
+			if (push->probe)
+				circuit_probe_ended(&sender->circuit, true, now);
+			push->probe = false;
+		}
+	}
+}
+
+/* A newer connection is answered: those that fell silent are dead. */
+static void
+give_up_silent(Sender *sender, TimestampTz now)
+{
+	uint64		answered = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (lane->answers > 0 && !lane->silent)
+			answered = Max(answered, lane->number);
+	}
+	dlist_foreach(iter, &sender->lanes)
+	{
+		Lane	   *lane = dlist_container(Lane, node, iter.cur);
+
+		if (!lane->silent || lane->number > answered)
+			continue;
+		lane->silent = false;
+		lane_condemn(lane);
+		verdict_collect(sender, lane, now);
+	}
+}
+
+/*
  * A host that does not answer must not keep others' room: what waits for it
- * goes back, and its connections get nothing new.  Deadlines then end what is
- * under way.
+ * goes back, and its connections get nothing new.
  */
 static void
 check_silence(Sender *sender, TimestampTz now, int64 clock)
@@ -533,13 +586,19 @@ check_silence(Sender *sender, TimestampTz now, int64 clock)
 	bool		established;
 	int64		since = silent_since(sender, &established);
 
-	if (since == 0 || sender->circuit.open)
+	if (since == 0)
 		return;
+	if (sender->circuit.open)
+	{
+		if (clock - since > patience(sender, STALL_TIME))
+			silence(sender, now);
+		return;
+	}
 	if (clock - since > cold_patience(sender) && try_another(sender, now))
 		return;
 	if (clock - since > patience(sender, STALL_TIME))
 	{
-		sender_drain(sender);
+		silence(sender, now);
 		sender_open_circuit(sender, CIRCUIT_CONNECTION,
 							established ? "no_answer" : "connect_timeout",
 							NULL, now);
@@ -578,6 +637,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 		verdict_collect(sender, lane, now);
 	}
 	check_silence(sender, now, clock);
+	give_up_silent(sender, now);
 	limit_draining(sender, now);
 	sender_pump(sender, now);
 }
@@ -610,7 +670,7 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 			next = sooner(next, stuck_at(sender, lane));
 	}
 	since = silent_since(sender, &established);
-	if (since != 0 && !sender->circuit.open)
+	if (since != 0)
 		next = sooner(next, Max(since + patience(sender, SLOW_TIME),
 								clock + 500000));
 

@@ -40,6 +40,7 @@ typedef struct Sender
 								 * connections that never brought one */
 	double		first_window;	/* of a lane after its first answer */
 	int64		latency;		/* of answers, smoothed (microseconds) */
+	int64		deviation;		/* from that, smoothed */
 	uint64		resent;
 } Sender;
 

@@ -27,6 +27,8 @@
 /* Then it comes back, uncharged, and may go again after (microseconds) */
 #define RESEND_PAUSE (INT64CONST(1) * 1000000)
 
+#define MSECS_PER_DAY (USECS_PER_DAY / 1000)
+
 /* No new provider token after TooManyProviderTokenUpdates (microseconds) */
 #define RENEWAL_PAUSE (INT64CONST(20) * 60 * 1000000)
 
@@ -72,6 +74,17 @@ give_retry(Case *c)
 		 backoff_due(c->now, c->push->attempts, RETRY_FIRST, RETRY_MOST));
 }
 
+/* Back to the head of the queue, or to whoever gave it if that is closed. */
+static void
+queue_again(Case *c)
+{
+	if (sender_shared.stopping ||
+		(c->sender->circuit.open && !c->push->probe))
+		give_free(c);
+	else
+		sender_queue(c->sender, c->push, true);
+}
+
 /*
  * Once more, by ourselves: nobody is charged, and whoever waits for it does
  * not notice.  False if it has been tried often enough.
@@ -84,11 +97,7 @@ send_again(Case *c, int most)
 	c->push->resends++;
 	if (c->request->sent)
 		c->sender->resent++;
-	if (sender_shared.stopping ||
-		(c->sender->circuit.open && !c->push->probe))
-		give_free(c);
-	else
-		sender_queue(c->sender, c->push, true);
+	queue_again(c);
 	return true;
 }
 
@@ -164,9 +173,14 @@ provider_token_expired(Case *c)
 	const Certificate *certificate = sender->target != NULL ?
 	sender->target->certificate : NULL;
 
-	/* Only if it is the current one; else a new one is there already. */
+	/*
+	 * Only if it is the current one; else a new one is there already.  Nor on
+	 * account of what was under way when the clock was found to be wrong: the
+	 * probes go with the token there is, and will tell.
+	 */
 	if (certificate != NULL && certificate->authorization != NULL &&
 		sender->refused == NULL &&
+		(!sender->circuit.open || c->push->probe) &&
 		strcmp(certificate->authorization, c->request->authorization) == 0)
 		sender->refused = MemoryContextStrdup(sender_shared.context,
 											  certificate->authorization);
@@ -175,25 +189,47 @@ provider_token_expired(Case *c)
 		give_retry(c);
 }
 
+/* The server is in trouble; if that is what most answers say, all wait. */
 static void
-server_error(Case *c)
+count_trouble(Case *c)
 {
-	give_retry(c);
 	if (!c->sender->circuit.open &&
 		circuit_count(&c->sender->circuit, true, c->now))
 		open_circuit(c, CIRCUIT_SERVER, NULL);
 }
 
-/* Smoothed, an eighth at a time, as TCP does. */
+/*
+ * The server wants this connection to end.  If it says so on connection after
+ * connection, before anything else, it is in trouble.
+ */
+static void
+connection_ends(Case *c)
+{
+	bool		fresh = c->lane->answers <= 1;
+
+	c->lane->state = LANE_DRAINING;
+	if ((fresh && c->push->resends > 0) || !send_again(c, RESENDS_REFUSED))
+		give(c, VERDICT_FREE_RETRY, c->now + RESEND_PAUSE);
+	if (fresh)
+		count_trouble(c);
+}
+
+/* Smoothed, and with its deviation, as TCP does (RFC 6298). */
 static void
 note_latency(Case *c)
 {
+	Sender	   *sender = c->sender;
 	int64		latency = lane_clock() - c->request->started_at;
 
-	if (c->sender->latency == 0)
-		c->sender->latency = latency;
-	else
-		c->sender->latency += (latency - c->sender->latency) / 8;
+	if (sender->latency == 0)
+	{
+		sender->latency = latency;
+		sender->deviation = latency / 2;
+		return;
+	}
+	sender->deviation += (Abs(latency - sender->latency) -
+						  sender->deviation) / 4;
+	sender->latency += (latency - sender->latency) / 8;
 }
 
 /* What an answer of any kind proves. */
@@ -211,7 +247,8 @@ note_answer(Case *c)
 	c->push->answered_at = c->now;
 	if (is_current(c) && circuit_answered(&sender->circuit, c->now))
 		sender_circuit_closed(sender);
-	if (c->answer.class == ANSWER_SERVER)
+	if (c->answer.class == ANSWER_SERVER ||
+		c->answer.class == ANSWER_CONNECTION)
 		return;
 	circuit_count(&sender->circuit, false, c->now);
 	if (sender->circuit.open && sender->circuit.kind == CIRCUIT_SERVER &&
@@ -220,6 +257,20 @@ note_answer(Case *c)
 		circuit_close(&sender->circuit, c->now);
 		sender_circuit_closed(sender);
 	}
+}
+
+/*
+ * Since when APNs has not known the token (milliseconds since the epoch).
+ * Where it does not say, what has been registered since the push was planned
+ * is not meant.
+ */
+static int64
+unregistered_at(Case *c)
+{
+	if (c->answer.timestamp != 0)
+		return c->answer.timestamp;
+	return (c->push->decided_at + 999) / 1000 +
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * MSECS_PER_DAY;
 }
 
 static void
@@ -239,7 +290,7 @@ settle_answered(Case *c)
 			break;
 		case ANSWER_TOKEN_DEAD:
 			proved(c);
-			push->unregistered_at = c->answer.timestamp;
+			push->unregistered_at = unregistered_at(c);
 			give(c, VERDICT_TOKEN_DEAD, c->now);
 			break;
 		case ANSWER_TOKEN_DOUBTED:
@@ -271,12 +322,11 @@ settle_answered(Case *c)
 			give_free(c);
 			break;
 		case ANSWER_CONNECTION:
-			c->lane->state = LANE_DRAINING;
-			if (!send_again(c, RESENDS_REFUSED))
-				give_retry(c);
+			connection_ends(c);
 			break;
 		case ANSWER_SERVER:
-			server_error(c);
+			give_retry(c);
+			count_trouble(c);
 			break;
 		default:
 			give(c, VERDICT_FAILED, c->now);
@@ -316,6 +366,17 @@ has_other_lane(Case *c)
 }
 
 /*
+ * A connection that never brought an answer has failed.  True if so have
+ * enough of them: there is nobody.
+ */
+static bool
+is_nobody(Case *c)
+{
+	return c->lane->answers == 0 &&
+		++c->sender->cold_failures >= COLD_FAILURES && !has_other_lane(c);
+}
+
+/*
  * It never left.  On a connection that is made: the peer takes no more at the
  * moment.  Otherwise there is no connection to be had.
  */
@@ -325,16 +386,19 @@ settle_not_sent(Case *c)
 	if (c->lane->established && !c->request->wrong_protocol)
 	{
 		lane_refused(c->lane);
-		if (sender_shared.stopping ||
-			(c->sender->circuit.open && !c->push->probe))
+		c->answer.reason = "stream_refused";
+		if (is_nobody(c))
+		{
+			open_circuit(c, CIRCUIT_CONNECTION, NULL);
 			give_free(c);
+		}
 		else
-			sender_queue(c->sender, c->push, true);
+			queue_again(c);
 		return;
 	}
-	if (has_other_lane(c) && !sender_shared.stopping)
+	if (has_other_lane(c))
 	{
-		sender_queue(c->sender, c->push, true);
+		queue_again(c);
 		return;
 	}
 	open_circuit(c, c->answer.class == ANSWER_NOT_AGREED ?
@@ -375,15 +439,34 @@ settle_not_processed(Case *c)
 	c->answer.class = ANSWER_NOT_PROCESSED;
 	c->answer.reason = "stream_refused";
 	c->lane->state = LANE_DRAINING;
-	if (!send_again(c, RESENDS_REFUSED))
+	if (is_nobody(c))
+	{
+		open_circuit(c, CIRCUIT_CONNECTION, NULL);
+		give_free(c);
+	}
+	else if (!send_again(c, RESENDS_REFUSED))
 		give(c, VERDICT_FREE_RETRY, c->now + RESEND_PAUSE);
+}
+
+/*
+ * The server has answered before it read the body and then ended the stream,
+ * as RFC 9113 allows (8.1), and libcurl has met the end before the answer: it
+ * says that the stream "was closed cleanly", or, as 7.88.1 does where it was
+ * about to send the body, nothing at all.
+ */
+static bool
+is_answer_lost(Case *c)
+{
+	return c->request->code == CURLE_HTTP2_STREAM &&
+		(c->request->error[0] == '\0' ||
+		 strstr(c->request->error, "was closed cleanly") != NULL);
 }
 
 /* It was sent, and no answer came. */
 static void
 settle_uncertain(Case *c)
 {
-	bool		silent;
+	bool		nobody;
 
 	/* TLS 1.3 tells a client that it is not welcome after the handshake. */
 	if (c->lane->answers == 0 && strstr(c->request->error, "alert") != NULL)
@@ -394,20 +477,20 @@ settle_uncertain(Case *c)
 		return;
 	}
 
-	/* A connection that never brought an answer: is there anybody? */
-	silent = c->lane->answers == 0 &&
-		++c->sender->cold_failures >= COLD_FAILURES;
+	nobody = is_nobody(c);
+	if (is_answer_lost(c) && send_again(c, RESENDS_UNCERTAIN))
+		return;
 	if (c->request->code != CURLE_HTTP2_STREAM &&
 		c->request->code != CURLE_OPERATION_TIMEDOUT)
 	{
 		if (c->lane->state != LANE_DRAINING)
 			sender_lost(c->sender, c->lane);
 		c->lane->state = LANE_DRAINING;
-		if (!silent && send_again(c, RESENDS_UNCERTAIN))
+		if (!nobody && send_again(c, RESENDS_UNCERTAIN))
 			return;
 	}
 	give_retry(c);
-	if (silent && !has_other_lane(c))
+	if (nobody)
 		open_circuit(c, CIRCUIT_CONNECTION, error_detail(c));
 }
 

@@ -168,27 +168,44 @@ COMMENT ON FUNCTION imp_push.disable_tokens(text[], text[], text[], text[], text
 	'disables bindings whose token APNs has declared dead; returns the places of those that are locked now';
 
 -- It turned out that the certificate was to blame, and not these tokens.
+-- Skips rows that a user has locked and returns their tokens, to be tried
+-- again.
 CREATE FUNCTION imp_push.revive_tokens(of_certificate text, tokens text[])
-RETURNS void
+RETURNS SETOF text
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-	UPDATE imp_push.device_token t
-	SET disabled_at = NULL, disabled_reason = NULL
-	FROM (
-		SELECT d.user_id, d.device_id, d.certificate
-		FROM imp_push.device_token d
-		WHERE d.certificate = of_certificate
-			AND pg_catalog.sha256(pg_catalog.decode(d.token, 'hex')) = ANY (ARRAY(
+	WITH wronged AS MATERIALIZED (
+		SELECT t.user_id, t.device_id, t.certificate, t.token
+		FROM imp_push.device_token t
+		WHERE t.certificate = of_certificate
+			AND pg_catalog.sha256(pg_catalog.decode(t.token, 'hex')) = ANY (ARRAY(
 				SELECT pg_catalog.sha256(pg_catalog.decode(wanted.token, 'hex'))
 				FROM pg_catalog.unnest(tokens) wanted(token)))
-			AND d.disabled_reason IN ('BadDeviceToken', 'DeviceTokenNotForTopic')
-		FOR NO KEY UPDATE SKIP LOCKED) wronged
-	WHERE t.user_id = wronged.user_id
-		AND t.device_id = wronged.device_id
-		AND t.certificate = wronged.certificate;
+			AND t.disabled_reason IN ('BadDeviceToken', 'DeviceTokenNotForTopic')
+	), free AS MATERIALIZED (
+		SELECT t.user_id, t.device_id, t.certificate
+		FROM imp_push.device_token t
+		WHERE (t.user_id, t.device_id, t.certificate) IN (
+			SELECT w.user_id, w.device_id, w.certificate FROM wronged w)
+		FOR NO KEY UPDATE SKIP LOCKED
+	), revived AS (
+		UPDATE imp_push.device_token t
+		SET disabled_at = NULL, disabled_reason = NULL
+		FROM free f
+		WHERE t.user_id = f.user_id
+			AND t.device_id = f.device_id
+			AND t.certificate = f.certificate
+	)
+	SELECT w.token
+	FROM wronged w
+	WHERE NOT EXISTS (
+		SELECT FROM free f
+		WHERE f.user_id = w.user_id
+			AND f.device_id = w.device_id
+			AND f.certificate = w.certificate);
 END;
 COMMENT ON FUNCTION imp_push.revive_tokens(text, text[]) IS
-	'brings bindings to life again that were disabled although the certificate was to blame';
+	'brings bindings to life again that were disabled although the certificate was to blame; returns the tokens of those that are locked now';
 
 CREATE FUNCTION imp_push.store_cursor(worker smallint, snapshot pg_snapshot)
 RETURNS void

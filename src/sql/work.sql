@@ -175,8 +175,8 @@ COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
 	'waiting pushes that are due, oldest first, without those of open circuits and those in flight';
 
 -- Pushes to try an open circuit with: the newest registrations among those
--- that wait longest.  The transport knows which tokens were refused of late,
--- and so are no good for it.
+-- that wait longest and those that have come last.  The transport knows which
+-- tokens were refused of late, and so are no good for it.
 CREATE FUNCTION imp_push.next_probes(probed_certificate text, in_flight uuid[])
 RETURNS TABLE (message_id bigint, device_id text, certificate text, token text)
 LANGUAGE sql STABLE
@@ -189,7 +189,14 @@ BEGIN ATOMIC
 			AND o.apns_id <> ALL (next_probes.in_flight)
 		 ORDER BY o.due
 		 LIMIT 100)
-		UNION ALL
+		UNION
+		(SELECT n.message_id, n.recipient, n.device_id, n.certificate
+		 FROM imp_push.waiting n
+		 WHERE n.certificate = probed_certificate
+			AND n.apns_id <> ALL (next_probes.in_flight)
+		 ORDER BY n.due DESC
+		 LIMIT 100)
+		UNION
 		(SELECT -p.id, p.recipient, p.device_id, p.certificate
 		 FROM imp_push.direct_push p
 		 WHERE p.certificate = probed_certificate AND p.kind = 'badge'

@@ -315,7 +315,7 @@ sub configure
 
 Creates or changes a certificate that leads to the simulator.  Options:
 database, key (of C<make_keys>), client (of C<make_client_certificate>),
-bundle_id, and further arguments of imp_push.set_certificate under B<more>, as
+bundle_id, endpoint (the simulator's), and further arguments of imp_push.set_certificate under B<more>, as
 SQL text.
 
 =cut
@@ -341,7 +341,7 @@ sub set_certificate
 	}
 	my %arguments = (
 		bundle_id => $opts{bundle_id} || $BUNDLE_ID,
-		endpoint => $sim->endpoint,
+		endpoint => $opts{endpoint} || $sim->endpoint,
 		@credentials);
 	my $list = join ', ', quote($name),
 	  map { "$_ => " . quote($arguments{$_}) } sort keys %arguments;

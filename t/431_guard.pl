@@ -1,0 +1,289 @@
+# The guard: tokens that are refused one by one are dead, and if all are
+# refused the configuration is wrong, which costs nobody a token and no
+# message its push.
+
+use strict;
+use warnings;
+
+use ImpPush;
+use ImpPush::Faults;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $sim = start_simulator();
+my $node = new_node(
+	'main',
+	simulator => $sim,
+	conf => 'log_statement = none');
+my $refuse_all = 'fault status=400 reason=BadDeviceToken';
+
+# Each subtest has a certificate of its own, and users of that name.
+sub certificate
+{
+	my ($name, $users) = @_;
+
+	$sim->forget;
+	set_certificate($node, $name, $sim);
+	$node->safe_psql(
+		'postgres', qq{
+		INSERT INTO imp_push.device_token
+			(user_id, device_id, certificate, token, registered_at)
+		SELECT '$name ' || i, 'phone', '$name',
+			   encode(sha256(convert_to('$name ' || i, 'UTF8')), 'hex'),
+			   now() - interval '1 day' + i * interval '1 ms'
+		FROM generate_series(1, $users) AS i});
+	return;
+}
+
+# A message for each of the users $from to $to
+sub push_to
+{
+	my ($name, $from, $to, $msg_id) = @_;
+
+	$node->safe_psql(
+		'postgres', qq{
+		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
+		SELECT 's', '$name ' || i, '$msg_id' FROM generate_series($from, $to) i});
+	return;
+}
+
+sub eventually
+{
+	my ($condition, $name) = @_;
+
+	return ok($node->poll_query_until('postgres', "SELECT $condition"), $name);
+}
+
+sub circuit_opens
+{
+	my ($name, $number) = @_;
+
+	eventually(
+		"(circuit_reason, waiting) = ('BadDeviceToken', $number)
+		FROM imp_push.certificate_status WHERE certificate = '$name'",
+		"the circuit opens, and $number pushes wait");
+	return;
+}
+
+sub nobody_is_disabled
+{
+	my ($when) = @_;
+
+	eventually(
+		'count(*) = 0 FROM imp_push.device_token WHERE disabled_at IS NOT NULL',
+		"$when: not one token is disabled");
+	return;
+}
+
+sub outcomes
+{
+	my ($msg_id) = @_;
+
+	return $node->safe_psql(
+		'postgres', qq{
+		SELECT string_agg(concat_ws(' ', n, outcome), ', ' ORDER BY outcome)
+		FROM (SELECT count(*) AS n, concat_ws(' ', status, reason,
+				attempts) AS outcome
+			FROM imp_push.delivery WHERE msg_id LIKE '$msg_id' GROUP BY 2) counts});
+}
+
+sub failed
+{
+	my ($msg_id) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM imp_push.delivery
+		WHERE msg_id = '$msg_id' AND status = 'failed'");
+}
+
+sub mend
+{
+	$sim->control('clear');
+	wait_settled($node);
+	return;
+}
+
+# How many requests have come again for a token that had been refused
+sub tried_again
+{
+	my %refused;
+
+	return scalar grep { $_->{status} == 400 && $refused{ $_->{token} }++ }
+	  $sim->requests;
+}
+
+my $many = 5000;
+
+subtest '5,000 tokens of the wrong environment' => sub {
+	certificate('many', $many);
+	$sim->control($refuse_all);
+	push_to('many', 1, $many, 'all');
+	circuit_opens('many', $many);
+	nobody_is_disabled('at full speed');
+
+	# the probes
+	$sim->wait_for(scalar($sim->requests) + 3);
+	my $requests = $sim->requests;
+	diag("$requests requests were refused, none lost a token");
+	cmp_ok($requests, '<', 200, 'the others are not even tried');
+	is(tried_again(), 0, 'no probe uses a token that has just been refused');
+	mend();
+	none_lost($sim, $many, 'mended');
+	is(outcomes('all'), "$many sent 1", 'mended: all are sent, none is charged');
+	nobody_is_disabled('mended');
+};
+
+subtest 'the same, less than a minute after a success' => sub {
+	$sim->forget;
+	$sim->control($refuse_all);
+	push_to('many', 1, $many, 'late');
+	eventually(
+		q{circuit_reason = 'BadDeviceToken' FROM imp_push.certificate_status
+		WHERE certificate = 'many'}, 'the circuit opens');
+	nobody_is_disabled('after a success');
+	mend();
+
+	my $failed = failed('late');
+
+	diag("$failed failed before it was known");
+	cmp_ok($failed, '<', 20, 'fewer than 20 have failed');
+	none_lost($sim, $many - $failed, 'mended');
+	nobody_is_disabled('mended');
+};
+
+# What counts is that each verdict stands alone for two seconds; the same as
+# one message every three seconds, but five at a time.
+
+subtest 'the same, at a slow rate' => sub {
+	certificate('slow', 100);
+	$sim->control($refuse_all);
+	foreach my $round (1 .. 3)
+	{
+		push_to('slow', 5 * $round - 4, 5 * $round, 'slow');
+		eventually(
+			5 * $round . q{ = count(*) FROM imp_push.delivery
+			WHERE msg_id = 'slow' AND status = 'failed'},
+			'one by one they seem dead');
+	}
+	is( $node->safe_psql(
+			'postgres', q{SELECT count(*) FROM imp_push.device_token
+			WHERE disabled_reason = 'BadDeviceToken'}),
+		15, 'and their tokens are disabled');
+	push_to('slow', 16, 100, 'slow');
+	circuit_opens('slow', 85);
+	nobody_is_disabled('the 20th refusal shows that it is the configuration');
+	mend();
+	is( outcomes('slow'),
+		'15 failed BadDeviceToken 1, 85 sent 1',
+		'mended: what was not settled is sent');
+	push_to('slow', 1, 15, 'again');
+	wait_settled($node);
+	is(outcomes('again'), '15 sent 1', 'and the others get the next message');
+};
+
+subtest 'fewer than it takes, and somebody mends the certificate' => sub {
+	certificate('some', 5);
+	$sim->control($refuse_all);
+	push_to('some', 1, 5, 'some');
+	eventually(
+		q{count(*) = 5 FROM imp_push.device_token WHERE disabled_at IS NOT NULL},
+		'five tokens seem dead');
+	$sim->control('clear');
+	set_certificate($node, 'some', $sim, more => q{environment => 'development'},
+		key => make_keys('TEAM000001', 'KEY0000009'));
+	set_certificate($node, 'some', $sim);
+	nobody_is_disabled('with the certificate mended');
+	push_to('some', 1, 5, 'some more');
+	wait_settled($node);
+	is(outcomes('some more'), '5 sent 1', 'and the next message arrives');
+};
+
+subtest 'two devices, and many messages' => sub {
+	certificate('few', 2);
+	$sim->control($refuse_all);
+	$node->safe_psql(
+		'postgres', q{
+		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
+		SELECT 's', 'few ' || i % 2 + 1, 'few ' || i
+		FROM generate_series(1, 60) i});
+	circuit_opens('few', 60);
+	nobody_is_disabled('two devices');
+	$sim->control('clear');
+
+	# Another key: what was refused before is tried again at once.
+	set_certificate($node, 'few', $sim,
+		key => make_keys('TEAM000001', 'KEY0000009'));
+	set_certificate($node, 'few', $sim);
+	wait_settled($node);
+	none_lost($sim, 60, 'mended');
+	nobody_is_disabled('mended');
+};
+
+subtest 'a success proves that the others are dead' => sub {
+	certificate('proof', 2);
+	$sim->control("$refuse_all prefix="
+		  . $node->safe_psql('postgres',
+			q{SELECT token FROM imp_push.device_token WHERE user_id = 'proof 1'}));
+	push_to('proof', 1, 2, 'proof');
+	wait_settled($node);
+	is( outcomes('proof'),
+		'1 failed BadDeviceToken 1, 1 sent 1',
+		'one is refused, one is sent');
+	eventually(
+		q{array_agg(user_id) = '{proof 1}' FROM imp_push.device_token
+		WHERE disabled_reason = 'BadDeviceToken'},
+		'and only its token is disabled');
+	$sim->control('clear');
+	$node->safe_psql('postgres',
+		q{DELETE FROM imp_push.device_token WHERE user_id = 'proof 1'});
+};
+
+subtest 'a binding that is locked when its token is found to be good' => sub {
+	my ($in, $out) = ('', '');
+	my $session;
+
+	certificate('locked', 30);
+	$sim->control($refuse_all);
+	push_to('locked', 1, 5, 'locked');
+	eventually(
+		'count(*) = 5 FROM imp_push.device_token WHERE disabled_at IS NOT NULL',
+		'five tokens seem dead');
+	$session = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+		'<', \$in, '>', \$out, IPC::Run::timeout(120));
+	$in .= "BEGIN; SELECT 'locked' FROM imp_push.device_token
+		WHERE user_id = 'locked 1' FOR UPDATE;\n";
+	$session->pump until $out =~ /locked/;
+	push_to('locked', 6, 30, 'locked');
+	eventually(
+		q{array_agg(user_id) = '{locked 1}' FROM imp_push.device_token
+		WHERE disabled_at IS NOT NULL}, 'the others are live again');
+	$in .= "COMMIT;\n\\q\n";
+	$session->finish;
+	nobody_is_disabled('when it is free');
+	mend();
+};
+
+# What has been registered since may be good where all that waits is not.
+
+subtest 'a probe goes to the newest registration' => sub {
+	certificate('newest', 300);
+	$sim->control($refuse_all);
+	push_to('newest', 1, 250, 'newest');
+	circuit_opens('newest', 250);
+	$sim->control('clear');
+	$sim->control('fault status=200 prefix='
+		  . $node->safe_psql('postgres',
+			q{SELECT token FROM imp_push.device_token WHERE user_id = 'newest 300'})
+	);
+	$sim->control($refuse_all);
+	push_to('newest', 251, 300, 'newest');
+	eventually(
+		q{status = 'sent' FROM imp_push.delivery
+		WHERE msg_id = 'newest' AND recipient = 'newest 300'},
+		'though others wait longer');
+	mend();
+	nobody_is_disabled('mended');
+};
+
+done_testing();
