@@ -84,7 +84,11 @@ plan_slices(Work *work, void (*submit) (Push *push))
 			continue;
 		if (is_at_fault(work->message_ids[work->next], sqlstate))
 		{
-			if (!end_message(work, unpack_sql_state(sqlstate)))
+			char		state[6];
+
+			/* Its buffer is used for every line of a verbose log. */
+			strlcpy(state, unpack_sql_state(sqlstate), sizeof(state));
+			if (!end_message(work, state))
 				return false;
 		}
 		else
