@@ -33,7 +33,7 @@ PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(if $(WERROR),-Werror)
-SHLIB_LINK = -lcurl -lssl -lcrypto
+SHLIB_LINK = -lcurl -lnghttp2 -lssl -lcrypto
 
 EXTRA_CLEAN = $(DATA_built)
 

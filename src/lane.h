@@ -2,9 +2,9 @@
  * lane.h
  *		A connection to APNs and the requests under way on it.
  *
- * A lane is one libcurl multi handle with one connection, which lives and
- * dies with it: a lane whose connection takes no more requests is replaced by
- * another lane.  See lane.c for why.
+ * A lane is one connection and lives and dies with it: a lane that takes no
+ * more requests is replaced by another lane.  See lane.c for why it is made
+ * of libcurl and nghttp2.
  */
 #ifndef IMP_LANE_H
 #define IMP_LANE_H
@@ -13,6 +13,7 @@
 #include "lib/ilist.h"
 
 #include <curl/curl.h>
+#include <nghttp2/nghttp2.h>
 
 #include "certificate.h"
 #include "request.h"
@@ -48,18 +49,25 @@ typedef struct Lane
 	int			slot;			/* in the table of lanes */
 	struct Sender *sender;		/* whose it is */
 	LaneTarget *target;
-	char	   *ca_file;		/* NULL: the system's */
-	CURLM	   *multi;
 	LaneState	state;
 	bool		established;	/* the connection is made and speaks HTTP/2 */
 	bool		dead;			/* the connection is gone */
-	bool		started;		/* has started a push since lane_flush() */
-	bool		corked;			/* the kernel collects what is written */
 
+	/* The connection (lane_connection.c) */
+	CURLM	   *multi;
+	CURL	   *easy;
 	LaneSocket	sockets[LANE_SOCKETS];
 	int			socket_count;
-	int64		timer_at;		/* libcurl wants to be called; -1: never */
-	int64		look_at;		/* old requests are looked at */
+	int64		timer_at;		/* wants to be called; -1: never */
+	char		error[CURL_ERROR_SIZE];
+
+	/* What is spoken over it (lane_http2.c) */
+	nghttp2_session *session;	/* NULL before the connection is made */
+	char	   *authority;
+	char	   *out;			/* frames to be written */
+	size_t		out_begin;
+	size_t		out_end;
+	int			unflushed;		/* submitted, or read, since lane_flush() */
 
 	dlist_head	under_way;		/* requests, oldest first */
 	int			in_flight;
@@ -67,9 +75,7 @@ typedef struct Lane
 
 	/* The window */
 	int			window;			/* requests that it may carry now */
-	bool		blocked;		/* the peer takes no more until it answers */
-	int			refusals;		/* starts refused since one succeeded */
-	int64		refused_at;		/* the last of them */
+	int			refusals;		/* streams refused since the last answer */
 	int64		grow_at;		/* no larger window before */
 
 	/* Trust */
@@ -98,18 +104,15 @@ extern Lane *lane_open(struct Sender *sender, LaneTarget *target);
 extern void lane_close(Lane *lane);
 
 /*
- * Starts a push: when this returns it has been written, if the connection is
- * made and has room.  The first is on its way at once, those that follow it
- * may leave together, at lane_flush().  False if libcurl cannot, for want of
- * memory.
+ * Starts a push.  Once the connection is made it is written at lane_flush(),
+ * or before that if there are many.
  */
-extern bool lane_start(Lane *lane, Push *push);
+extern void lane_start(Lane *lane, Push *push);
 extern void lane_flush(void);	/* all lanes */
 
 /*
  * Moves data: lane_event() for a tag from the epoll descriptor (returns the
- * lane, or NULL if it is gone), lane_tick() when libcurl's timer or a
- * deadline has come.
+ * lane, or NULL if it is gone), lane_tick() when a deadline has come.
  */
 extern Lane *lane_event(uint64 tag, uint32 events);
 extern void lane_tick(Lane *lane, int64 clock);
@@ -123,10 +126,18 @@ extern void lane_slow_down(Lane *lane, int window);
 
 /* The window: what the owner has learned from a request that ended. */
 extern void lane_answered(Lane *lane, bool accepted, int first_window);
-extern void lane_refused(Lane *lane);	/* the peer took no more streams */
+extern void lane_refused(Lane *lane);	/* the peer has refused a stream */
 extern bool lane_has_room(const Lane *lane);
 
 /* Its connection is not trusted any more: what it carries ends now. */
 extern void lane_condemn(Lane *lane);
+
+/* ---------- between the lane's own files ---------- */
+
+/* A request has ended: from those under way to those that are finished. */
+extern void lane_end(Lane *lane, Request *request, CURLcode code);
+
+/* The connection is gone, and with it all that is under way. */
+extern void lane_lost(Lane *lane, CURLcode code);
 
 #endif							/* IMP_LANE_H */

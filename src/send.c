@@ -444,13 +444,12 @@ send_finish(void)
 
 			lane_condemn(lane);
 			while ((request = lane_finished(lane)) != NULL)
-				request_put(request);
+				request_free(request);
 			dlist_delete(&lane->node);
 			lane_close(lane);
 		}
 		sender_retarget(sender, NULL);
 	}
-	request_free_spares();
 	dlist_init(&senders);
 	if (epoll_fd >= 0)
 		close(epoll_fd);

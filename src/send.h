@@ -51,7 +51,7 @@ extern Push *send_next_answered(void);
 
 extern int	send_in_flight(void);	/* submitted and not handed back */
 extern int	send_connections(void); /* open now */
-extern uint64 send_resent(const char *certificate); /* by libcurl, silently */
+extern uint64 send_resent(const char *certificate); /* requests, of one push */
 
 /*
  * Certificates whose provider token must be renewed before they send on:

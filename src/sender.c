@@ -23,9 +23,6 @@
 #define SLOW_TIME (INT64CONST(1) * 1000000)
 #define STALL_TIME (INT64CONST(5) * 1000000)
 
-/* A connection that takes no more, and gives no answer either */
-#define STUCK_TIME (INT64CONST(200) * 1000)
-
 /*
  * Opening many connections is treated as an attack, so there is leave for so
  * many at once, and then so many a second; but so many answers over one pay
@@ -228,7 +225,7 @@ close_lanes(Sender *sender)
 	{
 		Lane	   *lane = dlist_container(Lane, node, iter.cur);
 
-		if (lane->in_flight > 0 ||
+		if (lane->in_flight > 0 || !dlist_is_empty(&lane->finished) ||
 			(lane->state != LANE_DRAINING && !lane->dead &&
 			 lane->established))
 			continue;
@@ -271,21 +268,6 @@ take_connect_credit(Sender *sender, int64 clock)
 }
 
 /*
- * When a lane is stuck: it has been refused a stream, perhaps because the
- * peer is about to close it, and waits for the answers that would tell.  -1:
- * it is not.
- */
-static int64
-stuck_at(const Sender *sender, const Lane *lane)
-{
-	if (lane->state == LANE_DRAINING || lane->refusals == 0 ||
-		lane_has_room(lane))
-		return -1;
-	return Max(lane->refused_at, lane->heard_at) +
-		Max(STUCK_TIME, 4 * sender->latency);
-}
-
-/*
  * A lane with room: the one that carries least, or a new one.  NULL: there is
  * none, and an answer or the clock has to come first.
  */
@@ -295,16 +277,12 @@ choose_lane(Sender *sender, int64 clock)
 	Lane	   *best = NULL;
 	Lane	   *lane;
 	int			alive = 0;
-	int64		stuck;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &sender->lanes)
 	{
 		lane = dlist_container(Lane, node, iter.cur);
 		if (lane->in_flight == 0 && clock - lane->used_at > IDLE_AGE)
-			lane->state = LANE_DRAINING;
-		stuck = stuck_at(sender, lane);
-		if (stuck >= 0 && stuck <= clock)
 			lane->state = LANE_DRAINING;
 		if (lane->state == LANE_DRAINING || lane->dead)
 			continue;
@@ -422,17 +400,10 @@ start_push(Sender *sender, Lane *lane, TimestampTz now, int64 clock)
 	sender->queued--;
 	if (lane->state == LANE_WARM && lane->in_flight == 0)
 		lane->trust_until = clock + patience(sender, TRUST_TIME);
-	if (lane_start(lane, push))
-	{
-		sender->under_way++;
-		sender_shared.under_way++;
-		verdict_collect(sender, lane, now);
-		return;
-	}
-	sender_answer(sender, push, VERDICT_FREE_RETRY, "cannot_send",
-				  now + 1000000, now);
-	sender_open_circuit(sender, CIRCUIT_CONNECTION, "cannot_send",
-						"libcurl could not take the request", now);
+	sender->under_way++;
+	sender_shared.under_way++;
+	lane_start(lane, push);
+	verdict_collect(sender, lane, now);
 }
 
 void
@@ -666,8 +637,6 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 		Lane	   *lane = dlist_container(Lane, node, iter.cur);
 
 		next = sooner(next, lane_next_tick(lane));
-		if (sender->queued > 0)
-			next = sooner(next, stuck_at(sender, lane));
 	}
 	since = silent_since(sender, &established);
 	if (since != 0)

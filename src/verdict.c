@@ -19,7 +19,7 @@
 
 /*
  * Sent again by ourselves, at once, so often: if the peer certainly has not
- * processed it, as libcurl would have; if nobody knows, once or twice.
+ * processed it; if nobody knows, once or twice.
  */
 #define RESENDS_REFUSED 6
 #define RESENDS_UNCERTAIN 2
@@ -334,11 +334,11 @@ settle_answered(Case *c)
 	}
 }
 
-/* What libcurl says, unless it shows the token: then nothing. */
+/* What libcurl or nghttp2 says, unless it shows the token: then nothing. */
 static const char *
 error_detail(Case *c)
 {
-	char	   *error = c->request->error;
+	char	   *error = c->lane->error;
 	char	   *at;
 
 	if (strstr(error, c->push->token) != NULL)
@@ -377,59 +377,21 @@ is_nobody(Case *c)
 }
 
 /*
- * It never left.  On a connection that is made: the peer takes no more at the
- * moment.  Otherwise there is no connection to be had.
+ * It never left.  On a connection that is made: that has ended before.
+ * Otherwise there is no connection to be had.
  */
 static void
 settle_not_sent(Case *c)
 {
-	if (c->lane->established && !c->request->wrong_protocol)
-	{
-		lane_refused(c->lane);
-		c->answer.reason = "stream_refused";
-		if (is_nobody(c))
-		{
-			open_circuit(c, CIRCUIT_CONNECTION, NULL);
-			give_free(c);
-		}
-		else
-			queue_again(c);
-		return;
-	}
-	if (has_other_lane(c))
+	c->lane->state = LANE_DRAINING;
+	if (c->lane->established ? !is_nobody(c) : has_other_lane(c))
 	{
 		queue_again(c);
 		return;
 	}
 	open_circuit(c, c->answer.class == ANSWER_NOT_AGREED ?
-				 CIRCUIT_AGREEMENT : CIRCUIT_CONNECTION,
-				 c->request->wrong_protocol ?
-				 "the server does not agree to speak HTTP/2 (ALPN h2)" :
-				 error_detail(c));
+				 CIRCUIT_AGREEMENT : CIRCUIT_CONNECTION, error_detail(c));
 	give_free(c);
-}
-
-/*
- * libcurl re-sends after a GOAWAY or a REFUSED_STREAM, which say that the
- * request has not been processed, and after a connection in use has died,
- * which says nothing.  Its first error tells the two apart: in the first case
- * that is its attempt to connect, which lane_on_open() has refused (or that
- * there have been too many, which 7.88.1 counts over the life of the handle),
- * in the second what reading from the connection ended with.  A wording that is not
- * known counts as the second.
- */
-static bool
-is_not_processed(Case *c)
-{
-	static const char *const firsts[] = {
-		"Failed to connect", "Connection died, tried"
-	};
-	int			i;
-
-	for (i = 0; i < lengthof(firsts); i++)
-		if (strncmp(c->request->error, firsts[i], strlen(firsts[i])) == 0)
-			return true;
-	return false;
 }
 
 /* It was sent, and the peer said that it has not looked at it. */
@@ -438,7 +400,8 @@ settle_not_processed(Case *c)
 {
 	c->answer.class = ANSWER_NOT_PROCESSED;
 	c->answer.reason = "stream_refused";
-	c->lane->state = LANE_DRAINING;
+	if (c->lane->state != LANE_DRAINING)
+		lane_refused(c->lane);
 	if (is_nobody(c))
 	{
 		open_circuit(c, CIRCUIT_CONNECTION, NULL);
@@ -448,20 +411,6 @@ settle_not_processed(Case *c)
 		give(c, VERDICT_FREE_RETRY, c->now + RESEND_PAUSE);
 }
 
-/*
- * The server has answered before it read the body and then ended the stream,
- * as RFC 9113 allows (8.1), and libcurl has met the end before the answer: it
- * says that the stream "was closed cleanly", or, as 7.88.1 does where it was
- * about to send the body, nothing at all.
- */
-static bool
-is_answer_lost(Case *c)
-{
-	return c->request->code == CURLE_HTTP2_STREAM &&
-		(c->request->error[0] == '\0' ||
-		 strstr(c->request->error, "was closed cleanly") != NULL);
-}
-
 /* It was sent, and no answer came. */
 static void
 settle_uncertain(Case *c)
@@ -469,7 +418,7 @@ settle_uncertain(Case *c)
 	bool		nobody;
 
 	/* TLS 1.3 tells a client that it is not welcome after the handshake. */
-	if (c->lane->answers == 0 && strstr(c->request->error, "alert") != NULL)
+	if (c->lane->answers == 0 && strstr(c->lane->error, "alert") != NULL)
 	{
 		c->answer.reason = "tls_refused";
 		open_circuit(c, CIRCUIT_AGREEMENT, error_detail(c));
@@ -477,8 +426,9 @@ settle_uncertain(Case *c)
 		return;
 	}
 
+	/* A stream that is closed cleanly has lost its answer on the way. */
 	nobody = is_nobody(c);
-	if (is_answer_lost(c) && send_again(c, RESENDS_UNCERTAIN))
+	if (c->request->clean && send_again(c, RESENDS_UNCERTAIN))
 		return;
 	if (c->request->code != CURLE_HTTP2_STREAM &&
 		c->request->code != CURLE_OPERATION_TIMEDOUT)
@@ -514,7 +464,7 @@ settle(Sender *sender, Lane *lane, Request *request, TimestampTz now)
 	answer_from_failure(&c.answer, request->code, request->sent);
 	c.push->apns_status = 0;
 	c.push->answered_at = now;
-	if (request->sent && is_not_processed(&c))
+	if (request->not_processed)
 		settle_not_processed(&c);
 	else if (request->sent)
 		settle_uncertain(&c);
@@ -532,6 +482,6 @@ verdict_collect(Sender *sender, Lane *lane, TimestampTz now)
 		sender->under_way--;
 		sender_shared.under_way--;
 		settle(sender, lane, request, now);
-		request_put(request);
+		request_free(request);
 	}
 }
