@@ -130,6 +130,11 @@ is(new_crashes(), 4, 'after that many crashes');
 
 $sim->forget;
 bind_users($node, 3, device => $_) foreach 'pad', 'watch';
+
+# The circuit may open, and is then tried with the newest registration.
+$node->safe_psql('postgres',
+	q{UPDATE imp_push.device_token SET registered_at = now()
+	WHERE user_id = 'user3'});
 $sim->control('fault status=503');
 insert_to_users($node, 3, msg_id => 'waits');
 ok( $node->poll_query_until(

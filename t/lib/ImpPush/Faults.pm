@@ -72,7 +72,7 @@ sub figures
 
 Tests that so many different messages were accepted, and that whatever came
 more than once came under one apns-id; prints the figures and returns them.
-The server, if given, is asked how many libcurl has sent again by itself.
+The server, if given, is asked how many its worker has sent again at once.
 
 =cut
 
@@ -92,13 +92,13 @@ sub none_lost
 		? "$figures->{other_id} with another apns-id"
 		: 'same apns-id',
 		$figures->{resent},
-		$node ? ', of these by libcurl ' . resent_by_libcurl($node) : '');
+		$node ? ', of these at once ' . resent_at_once($node) : '');
 	is($figures->{messages}, $number, "$name: none is lost");
 	is($figures->{other_id}, 0, "$name: whatever comes twice has one apns-id");
 	return $figures;
 }
 
-sub resent_by_libcurl
+sub resent_at_once
 {
 	my ($node) = @_;
 
