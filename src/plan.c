@@ -187,6 +187,17 @@ next_page(int max)
 	return result;
 }
 
+/* In a transaction: does any message have an outcome, or wait? */
+static bool
+has_outcomes(void)
+{
+	bool		isnull;
+
+	SPI_execute("SELECT imp_push.has_outcomes()", true, 1);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+									  SPI_tuptable->tupdesc, 1, &isnull));
+}
+
 /*
  * Reads a page; false if the database is stopped.  It may come out empty
  * although there is more: what has an outcome already is passed over.
@@ -197,20 +208,24 @@ read_page(int max, PageEnd *end)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, XID8OID, INT8OID, INT4OID, BOOLOID};
 	Datum		args[6];
+	static bool look_up = true; /* while recovering: outcomes */
 	char	   *snapshot;
 	bool		isnull;
 
 	if (!is_started(&snapshot))
 		return false;
 	if (cursor_reading() == NULL)
+	{
+		look_up = cursor_recovering() && has_outcomes();
 		cursor_begin(snapshot);
+	}
 
 	args[0] = CStringGetTextDatum(cursor_seen());
 	args[1] = CStringGetTextDatum(cursor_now());
 	args[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor_after_xid));
 	args[3] = Int64GetDatum(cursor_after_id);
 	args[4] = Int32GetDatum(max);
-	args[5] = BoolGetDatum(cursor_recovering());
+	args[5] = BoolGetDatum(look_up);
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT n.id, n.queued_xid, n.settled"
 								  " FROM imp_push.next_messages($1::pg_snapshot,"

@@ -220,20 +220,28 @@ RETURN COALESCE((SELECT c.snapshot FROM imp_push.worker_cursor c WHERE c.worker 
 COMMENT ON FUNCTION imp_push.seen_by_worker() IS
 	'the stored cursor; where there is none, a snapshot that sees nothing';
 
+-- Until the first outcome of the database nothing has to be left out.
+CREATE FUNCTION imp_push.has_outcomes() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM imp_push.delivery_log)
+	OR EXISTS (SELECT FROM imp_push.waiting);
+COMMENT ON FUNCTION imp_push.has_outcomes() IS
+	'whether any message has an outcome or waits';
+
 -- One page of new work for the worker: what now sees and seen does not, in
 -- the order (queued_xid, id), after a given place: what was under way when
 -- seen was taken, then what began later (an OR of the two would be a
--- sequential scan).  settled is looked up only
--- while the worker recovers: in later passes nothing can have been planned.
+-- sequential scan).  settled is looked up only while the worker recovers, and
+-- there are outcomes: in later passes nothing can have been planned.
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
-									   max int, recovering boolean)
+									   max int, look_up boolean)
 RETURNS TABLE (id bigint, queued_xid xid8, settled boolean)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT page.id, page.queued_xid,
 		-- not EXISTS, which may read the whole of both (plan.sql)
-		recovering AND COALESCE(
+		look_up AND COALESCE(
 			(SELECT true FROM imp_push.delivery_log l
 			 WHERE l.recipient = page.recipient
 				AND l.msg_id = page.msg_id
@@ -270,4 +278,4 @@ BEGIN ATOMIC
 	LIMIT next_messages.max;
 END;
 COMMENT ON FUNCTION imp_push.next_messages(pg_snapshot, pg_snapshot, xid8, bigint, int, boolean) IS
-	'a page of the messages that the snapshot now sees and seen does not; settled says whether one has an outcome or waits, looked up if recovering';
+	'a page of the messages that the snapshot now sees and seen does not; settled says whether one has an outcome or waits, looked up if so told';
