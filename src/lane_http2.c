@@ -231,6 +231,15 @@ lane_http2_streams(const Lane *lane)
 	return Min(Max(most, 1), PG_INT32_MAX);
 }
 
+/* The connection is gone; why, unless libcurl has said so already. */
+static void
+lose(Lane *lane, CURLcode code, const char *why)
+{
+	if (lane->error[0] == '\0')
+		strlcpy(lane->error, why, sizeof(lane->error));
+	lane_lost(lane, code);
+}
+
 /* Writes what is in the buffer; false if not all of it could be. */
 static bool
 write_out(Lane *lane)
@@ -250,7 +259,7 @@ write_out(Lane *lane)
 		}
 		if (code != CURLE_OK)
 		{
-			lane_lost(lane, code);
+			lose(lane, code, "cannot write");
 			return false;
 		}
 		lane->out_begin += sent;
@@ -275,7 +284,7 @@ fill_out(Lane *lane)
 	}
 	if (length >= 0)
 		return lane->out_end > 0;
-	lane_lost(lane, CURLE_OUT_OF_MEMORY);
+	lose(lane, CURLE_SEND_ERROR, nghttp2_strerror((int) length));
 	return false;
 }
 
@@ -292,7 +301,7 @@ lane_http2_flush(Lane *lane)
 		return;
 	if (!nghttp2_session_want_read(lane->session) &&
 		!nghttp2_session_want_write(lane->session))
-		lane_lost(lane, CURLE_RECV_ERROR);
+		lose(lane, CURLE_RECV_ERROR, "the HTTP/2 session has ended");
 	else
 		lane_connection_watch(lane, false);
 }
@@ -317,15 +326,14 @@ lane_http2_receive(Lane *lane)
 			break;
 		if (code != CURLE_OK || received == 0)
 		{
-			lane_lost(lane, code != CURLE_OK ? code : CURLE_RECV_ERROR);
+			lose(lane, code != CURLE_OK ? code : CURLE_RECV_ERROR,
+				 "the server has closed the connection");
 			return;
 		}
 		understood = nghttp2_session_mem_recv(lane->session, data, received);
 		if (understood < 0)
 		{
-			strlcpy(lane->error, nghttp2_strerror((int) understood),
-					sizeof(lane->error));
-			lane_lost(lane, CURLE_RECV_ERROR);
+			lose(lane, CURLE_RECV_ERROR, nghttp2_strerror((int) understood));
 			return;
 		}
 	}
