@@ -19,10 +19,10 @@ use Report;
 use Time::HiRes qw(time);
 
 my $users = size_of(100_000, 2_000);
-my $seconds = size_of(8, 4, 1);
+my $seconds = size_of(8, 4, 3);
 my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 2, 1);
 my $bulk = 10_000;
-my @clients = (1, 8, 32);
+my @clients = @{ size_of([ 1, 8, 32 ], [ 1, 8, 32 ], [ 8, 32 ]) };
 my %table = (
 	'plain' => 'bench.plain_message',
 	'pg_notify' => 'bench.notify_message',

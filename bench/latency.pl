@@ -21,8 +21,8 @@ use Report;
 my $users = size_of(10_000, 2_000);
 my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 2, 1);
 my @loads = (
-	[ 'idle', 10, size_of(150, 50, 40), 1 ],
-	[ '500/s', 500, size_of(7_500, 2_000, 1_500), 8 ]);
+	[ 'idle', 10, size_of(150, 50, 30), 1 ],
+	[ '500/s', 500, size_of(7_500, 2_000, 1_000), 8 ]);
 my $insert = 'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body)
 	VALUES ($1, \'sender\', \'sender\', $2, \'A message as people write it\')';
 my %table = (
