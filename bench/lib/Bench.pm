@@ -503,6 +503,11 @@ sub settled_count
 	return query_value('SELECT count(*) FROM imp_push.delivery_log');
 }
 
+sub waiting_count
+{
+	return query_value('SELECT count(*) FROM imp_push.waiting');
+}
+
 # Everybody is gone, and so are the certificates.
 sub forget_people
 {
@@ -515,7 +520,7 @@ sub forget_people
 }
 
 # Pushes what is stored: seconds, and CPU seconds of the worker.  expected:
-# how many of them the sink will accept.
+# how many of them the sink will accept; put_aside: how many wait for a circuit.
 sub push_cost
 {
 	my ($expected, %opts) = @_;
@@ -525,7 +530,12 @@ sub push_cost
 
 	start_worker();
 	wait_for_pushes($accepted, $expected);
-	wait_until('outcomes', sub { settled_count() - $settled >= $expected });
+	wait_until(
+		'outcomes',
+		sub {
+			settled_count() - $settled >= $expected
+			  && waiting_count() >= ($opts{put_aside} || 0);
+		});
 	my $seconds = time - $started;
 	my $pid = worker_pid();
 	my $cpu = cpu_of($pid);
