@@ -19,7 +19,7 @@ const apn = require('@parse/node-apn');
 
 const env = process.env;
 const PAGE = Number(env.PAGE || 1000);
-const IN_FLIGHT = Number(env.IN_FLIGHT || 500);
+const IN_FLIGHT = Number(env.IN_FLIGHT || 250);
 const BATCH = Number(env.BATCH || 500);
 const BATCH_DELAY_MS = 10;
 
