@@ -3,7 +3,7 @@
  *		The upper bound of throughput: libcurl, and nothing else.
  *
  *	bare_loop --url https://localhost:PORT --ca FILE --requests FILE
- *			  [--in-flight N] [--perform]
+ *			  [--in-flight N] [--perform] [--cork]
  *
  * Sends requests that have been made before to a sink, over one connection,
  * so many in flight, and prints how long that took:
@@ -12,13 +12,16 @@
  *
  * The file has a request a line: token, header lines and, last, the payload,
  * separated by the byte 0x1f.  It is read, and everything is allocated, before
- * the clock starts.  Handles and header lists are reused; the headers' text
+ * the clock starts.  (--perform: with curl_multi_perform(); --cork: the kernel
+ * gathers the frames of a turn, as imp_push has it.)  Handles and header lists are reused; the headers' text
  * and the payloads are used where they lie.  It must never do more than a
  * program with nothing else to do would do.
  */
 #include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +29,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +65,7 @@ static struct
 	const char *file;
 	int			in_flight;
 	bool		perform;
+	bool		cork;
 }			options = {.in_flight = 100};
 
 static struct request *requests;
@@ -72,6 +77,7 @@ static size_t accepted;
 static CURLM *multi;
 static int	epoll_fd = -1;
 static long timer_ms = -1;
+static curl_socket_t connection = CURL_SOCKET_BAD;
 
 static void
 die(const char *what)
@@ -190,6 +196,27 @@ on_timer(CURLM *unused, long timeout_ms, void *pointer)
 	return 0;
 }
 
+/* There is one connection, and this is its socket. */
+static curl_socket_t
+on_open(void *unused, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void) unused;
+	(void) purpose;
+	connection = socket(address->family, address->socktype, address->protocol);
+	return connection;
+}
+
+static void
+cork(bool on)
+{
+	int			value = on;
+
+	if (options.cork && connection != CURL_SOCKET_BAD &&
+		setsockopt(connection, IPPROTO_TCP, TCP_CORK, &value,
+				   sizeof(value)) != 0)
+		die("TCP_CORK");
+}
+
 static void
 make_slot(struct slot *slot)
 {
@@ -207,6 +234,7 @@ make_slot(struct slot *slot)
 	SET(easy, CURLOPT_BUFFERSIZE, 1024L);
 	SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+	SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 }
 
 static void
@@ -287,7 +315,11 @@ turn_with_sockets(void)
 	int			i;
 
 	if (timer_ms != 0)
+	{
+		cork(false);
 		n = epoll_wait(epoll_fd, events, EVENTS, (int) timer_ms);
+		cork(answered > 0);
+	}
 	if (n <= 0)
 	{
 		timer_ms = -1;
@@ -309,6 +341,7 @@ turn_with_perform(void)
 
 	curl_multi_perform(multi, &running);
 	collect();
+	cork(false);
 	if (answered < n_requests)
 		curl_multi_poll(multi, NULL, 0, 1000, NULL);
 }
@@ -316,6 +349,8 @@ turn_with_perform(void)
 static void
 turn(void)
 {
+	/* Not while the connection is being made. */
+	cork(answered > 0);
 	if (options.perform)
 		turn_with_perform();
 	else
@@ -352,6 +387,7 @@ parse_options(int argc, char **argv)
 		{"requests", required_argument, NULL, 'r'},
 		{"in-flight", required_argument, NULL, 'n'},
 		{"perform", no_argument, NULL, 'p'},
+		{"cork", no_argument, NULL, 'k'},
 		{NULL, 0, NULL, 0}
 	};
 	int			option;
@@ -373,6 +409,9 @@ parse_options(int argc, char **argv)
 				break;
 			case 'p':
 				options.perform = true;
+				break;
+			case 'k':
+				options.cork = true;
 				break;
 			default:
 				exit(2);

@@ -8,20 +8,21 @@
 # also measured with the worker stopped: the difference is what the pushes
 # themselves cost, and not what is added to an INSERT.
 
+package Bench::Insert;
+
 use strict;
 use warnings;
+use utf8;
 
-use FindBin;
-use lib "$FindBin::Bin/lib";
 use Bench;
 use Report;
 use Time::HiRes qw(time);
 
 my $users = size_of(100_000, 2_000);
-my $seconds = size_of(8, 4);
-my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 2);
+my $seconds = size_of(8, 4, 3);
+my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 2, 1);
 my $bulk = 10_000;
-my @clients = (1, 8, 32);
+my @clients = @{ size_of([ 1, 8, 32 ], [ 1, 8, 32 ], [ 8, 32 ]) };
 my %table = (
 	'plain' => 'bench.plain_message',
 	'pg_notify' => 'bench.notify_message',
@@ -95,7 +96,6 @@ sub measure_rows
 sub measure_bulk
 {
 	my ($peer) = @_;
-	my $best = 0;
 	my @values;
 
 	prepare($peer);
@@ -111,7 +111,6 @@ sub measure_bulk
 	return;
 }
 
-heading("insert: commits a second, fsync on, $rounds rounds of $seconds s, medians");
 start_sink('--no-log');
 create_people($users);
 for my $round (1 .. $rounds)
@@ -123,28 +122,51 @@ for my $round (1 .. $rounds)
 	measure_bulk($_) for @peers;
 }
 
-table_row('', 'rate', 'of plain', 'of pg_notify');
+my @rows;
 for my $load (@clients, 'bulk')
 {
 	my $plain = median(@{ $rate{$load}{plain} });
 	my $notify = median(@{ $rate{$load}{pg_notify} });
+	my $bulk_load = $load eq 'bulk';
 
-	print $load eq 'bulk' ? "INSERT … SELECT of $bulk rows, rows a second\n"
-	  : "$load client" . ($load > 1 ? 's' : '') . "\n";
+	push @rows,
+	  $bulk_load ? "INSERT … SELECT of $bulk rows, rows a second"
+	  : "$load client" . ($load > 1 ? 's' : '') . ', commits a second';
 	for my $peer (@peers)
 	{
 		my @values = @{ $rate{$load}{$peer} };
+		my $judged = $peer eq 'imp_push';
 
-		table_row(
+		push @rows,
+		  [
 			"  $peer",
 			sprintf('%.0f', median(@values)),
+			range('%.0f', @values),
 			sprintf('%.2f', median(@values) / $plain),
+			$judged ? $bulk_load ? '≥ 0.80' : '≥ 0.90' : '',
 			sprintf('%.2f', median(@values) / $notify),
-			$peer eq 'imp_push' && $load ne 'bulk'
-			? sprintf('%.0f pushed/s', median(@{ $pushed{$load} }))
-			: ());
+			$judged && $load eq '32' ? '≥ 3.00' : '',
+			$judged && !$bulk_load
+			? sprintf('%.0f', median(@{ $pushed{$load} })) : ''
+		  ];
 		figure('insert', "$load $peer", 'rate', '1/s', @values);
 	}
 }
-print "the worker and the sink share the machine with the sessions\n";
+report(
+	title => 'insert: what an inserting session pays',
+	about => [
+		"pgbench, one row a commit, fsync on, $seconds s each; and many rows in one",
+		'statement.  Medians of ' . rounds($rounds) . '.'
+	],
+	columns => [
+		'rate', 'from–to', '÷ plain', 'bar', '÷ pg_notify', 'bar',
+		'pushed/s meanwhile'
+	],
+	rows => \@rows,
+	notes => [
+		'plain: the same table without our columns and triggers',
+		'pg_notify: that table with a trigger that calls pg_notify()',
+		'imp_push: the worker delivers, and shares the machine with the sessions;',
+		'stopped: it does not, so that only what is added to an INSERT counts'
+	]);
 1;

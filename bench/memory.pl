@@ -3,11 +3,12 @@
 # Its resident size, without shared memory, after a tenth of the pushes and
 # after all of them.
 
+package Bench::Memory;
+
 use strict;
 use warnings;
+use utf8;
 
-use FindBin;
-use lib "$FindBin::Bin/lib";
 use Bench;
 use Report;
 
@@ -16,29 +17,42 @@ my $n = size_of(1_000_000, 40_000);
 my $step = $n / 10;
 my $pid;
 
-sub show
+my (@rows, @sizes);
+
+sub look
 {
 	my ($pushes) = @_;
 	my ($own, $files, $shared) = memory_of($pid);
 
-	table_row("after $pushes pushes",
-		map { sprintf '%.1f', $_ / 1024 } $own, $files, $own + $files, $shared);
-	figure('memory', $pushes, 'resident', 'MB', ($own + $files) / 1024);
-	return ($own + $files) / 1024;
+	push @rows, [ "after $pushes pushes",
+		map { sprintf '%.1f', $_ / 1024 } $own, $files, $own + $files, $shared ];
+	push @sizes, ($own + $files) / 1024;
+	figure('memory', $pushes, 'resident', 'MB', $sizes[-1]);
+	return;
 }
 
-heading("memory: resident size of the worker, MB");
 start_sink('--no-log');
 create_people($users);
 fresh_messages('imp_push.offline_message', 1, 'warm');
-table_row('', 'own', 'files', 'together', 'shared');
-my @sizes;
 for my $tenth (1 .. 10)
 {
 	add_messages('imp_push.offline_message', $step, "memory $tenth-");
 	push_cost($step, stay => 1, at_end => sub { $pid = $_[0] });
-	push @sizes, show($tenth * $step) if $tenth == 1 || $tenth == 10;
+	look($tenth * $step);
+	note("$rows[-1][0]: $rows[-1][3] MB");
 }
 stop_worker();
-printf "grown by %.2f MB between the first and the last\n", $sizes[1] - $sizes[0];
+report(
+	title => "memory: resident size of the worker, in MB, during $n pushes",
+	about => [
+		'own: what it has allocated; files: programs and libraries; shared: pages of',
+		'shared_buffers that it has touched, which are no memory of its own.'
+	],
+	columns => [ 'own', 'files', 'own and files', 'shared' ],
+	rows => \@rows,
+	notes => [
+		sprintf('grown by %.2f MB from the first line to the last (bar: ≤ 2 MB)',
+			$sizes[-1] - $sizes[0]),
+		sprintf('largest: %.1f MB (bar: < 64 MB)', percentile(100, @sizes))
+	]);
 1;

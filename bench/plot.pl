@@ -13,9 +13,10 @@ use open qw(:std :encoding(UTF-8));
 
 my ($file, $folder) = @ARGV;
 my %figures;    # bench → what → figure → [values]
+my %named;      # bench → [what …], bench and what → [figure …], as they came
 
 my @colours = ('#1f6f8b', '#99a8b2', '#d98032', '#5b8c5a');
-my $label_width = 170;
+my $label_width = 230;
 my $bar_width = 430;
 my $bar_height = 18;
 my $row = 24;
@@ -118,6 +119,9 @@ while (<$in>)
 {
 	chomp;
 	my ($bench, $what, $figure, undef, @values) = split /\t/;
+	push @{ $named{$bench} }, $what if !$figures{$bench}{$what};
+	push @{ $named{"$bench $what"} }, $figure
+	  if !$figures{$bench}{$what}{$figure};
 	$figures{$bench}{$what}{$figure} = \@values;
 }
 
@@ -175,6 +179,7 @@ draw(
 			]
 		} 1, 8, 32
 	]);
+# The small one of each dimension comes first.
 draw(
 	'growth',
 	'CPU time a push when there is more of everything, µs',
@@ -182,16 +187,37 @@ draw(
 	[
 		map {
 			my $dimension = $_;
+			my @cases = @{ $named{"growth $dimension"} };
 			[
 				$dimension,
 				[
 					map {
-						[ substr($_, 4), /cpu (0|none|1|10000|1000)$/ ? 1 : 0,
+						[ substr($_, 4), $_ eq $cases[0] ? 1 : 0,
 							values_of('growth', $dimension, $_) ]
-					} sort { length $a <=> length $b }
-					  keys %{ $figures{growth}{$dimension} }
+					} @cases
 				]
 			]
-		} 'users', 'backlog', 'devices a user', 'templates', 'certificates',
-		'old snapshot', 'old transaction'
-	]) if $figures{growth};
+		} @{ $named{growth} }
+	]) if $named{growth};
+
+# One bar for each case of a benchmark that has nothing beside it.
+sub cases
+{
+	my ($bench, $figure) = @_;
+
+	return [ map { [ $_, 0, values_of($bench, $_, $figure) ] }
+		  @{ $named{$bench} || [] } ];
+}
+
+draw(
+	'group',
+	'One message to a large group, milliseconds',
+	'%.0f',
+	[
+		[ 'INSERT', cases('group', 'insert') ],
+		[ "worker's CPU time", cases('group', 'worker') ]
+	]);
+draw('memory', 'Resident size of the worker after so many pushes, MB',
+	'%.1f', [ [ '', cases('memory', 'resident') ] ]);
+draw('size', 'WAL a message, bytes', '%.0f',
+	[ [ '', cases('size', 'bytes') ] ]);

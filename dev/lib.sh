@@ -92,7 +92,9 @@ copy_checkout()
 	tar -C "$1" -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' \
 		--exclude='*.bc' --exclude='./imp_push--*.sql' \
 		--exclude=./apnsim/apnsim --exclude=./tmp_check --exclude=./results \
-		--exclude=./output_iso --exclude=./log --exclude=./t/fuzz/out . |
+		--exclude=./output_iso --exclude=./log --exclude=./t/fuzz/out \
+		--exclude=node_modules --exclude=./bench/bare_loop \
+		--exclude=./bench/floor --exclude=./bench/inserter . |
 		tar -C "$2" -xof -
 }
 

@@ -10,6 +10,7 @@ package Bench;
 
 use strict;
 use warnings;
+use utf8;
 
 use Exporter 'import';
 use File::Path qw(make_path);
@@ -25,12 +26,13 @@ our @EXPORT = qw(
   add_messages fresh_messages start_worker stop_worker worker_pid
   wait_until run_program fake_token logfile url wal_position wal_bytes
   sink_ctl settled_count work_dir bin sink_log_lines configure forget_people
-  push_cost wal_stats memory_of
+  push_cost wal_stats memory_of wait_for_pushes node_is_there range rounds
+  logged patiently
 );
 
 my $work = $ENV{WORK} || die "WORK is not set: use bench/run\n";
 my $pg_config = $ENV{PG_CONFIG} || die "PG_CONFIG is not set\n";
-my $quick = $ENV{BENCH_QUICK};
+my $size = $ENV{BENCH_SIZE} || 'full';
 my $data = "$work/data";
 my $bindir;
 
@@ -40,14 +42,26 @@ my ($to_psql, $from_psql, $psql_pid);
 my $sink;
 
 chomp($bindir = `$pg_config --bindir`);
+make_path("$work/log");
 
-sub quick { return $quick; }
 sub work_dir { return $work; }
 sub bin { return "$bindir/$_[0]"; }
 sub logfile { return "$work/log/$_[0]"; }
 
-# size_of(full, quick)
-sub size_of { return $quick ? $_[1] : $_[0]; }
+# How much is measured: full, quick or short, what dev/check takes.
+my %size_index = (full => 0, quick => 1, short => 2);
+
+die "BENCH_SIZE: full, quick or short\n" if !defined $size_index{$size};
+
+sub quick { return $size ne 'full'; }
+
+# size_of(full, quick, short): without a third, short is as quick.
+sub size_of
+{
+	my $index = $size_index{$size};
+
+	return $_[ $index < $#_ ? $index : $#_ ];
+}
 
 my $began = time;
 
@@ -57,21 +71,47 @@ sub note
 	return;
 }
 
+# What a program has written to its log.
+sub logged
+{
+	my ($name) = @_;
+
+	open my $log, '<', logfile($name) or return '';
+	local $/;
+	return <$log> // '';
+}
+
+# The Node.js worker and what it needs; bench/install-peers puts it there.
+sub node_is_there
+{
+	my $modules = 'bench/node-worker/node_modules';
+
+	return
+		 -d "$modules/pg"
+	  && -d "$modules/\@parse/node-apn"
+	  && grep { -x "$_/node" } split /:/, $ENV{PATH};
+}
+
 # ---------- processes ----------
 
-# Starts a program with its output in a log; returns its pid.
+# Starts a program with its output in a log; returns its pid.  What an earlier
+# one of that name has said is gone when it returns.
 sub spawn_program
 {
 	my ($name, $environment, @command) = @_;
+
+	unlink logfile($name);
 	my $pid = fork() // die "fork: $!";
 
 	if ($pid == 0)
 	{
 		$ENV{$_} = $environment->{$_} for keys %$environment;
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', logfile($name) or die;
-		open STDERR, '>&', \*STDOUT or die;
-		exec @command or die "$command[0]: $!\n";
+		# (Not "die": what ends this process' parent is none of its business.)
+		open(STDIN, '<', '/dev/null')
+		  && open(STDOUT, '>', logfile($name))
+		  && open(STDERR, '>&', \*STDOUT)
+		  && exec { $command[0] } @command;
+		POSIX::_exit(127);
 	}
 	$programs{$pid} = $name;
 	return $pid;
@@ -109,6 +149,45 @@ sub wait_until
 	{
 		die "waited in vain for $what\n" if time > $deadline;
 		sleep($opts{every} || 0.02);
+	}
+	return;
+}
+
+# Waits until the sink has accepted so many more than before, and says every
+# few seconds how far it is.  In vain once it has got no more for a minute.
+sub wait_for_pushes
+{
+	my ($before, $expected) = @_;
+	my ($accepted, $grown_at, $say_at) = (0, time, time + 5);
+
+	while ($accepted < $expected)
+	{
+		my $now = sink_stats()->{accepted} - $before;
+
+		$grown_at = time if $now > $accepted;
+		$accepted = $now;
+		die "the sink got $accepted of $expected pushes, and no more\n"
+		  if time - $grown_at > 60;
+		if (time > $say_at)
+		{
+			note("  $accepted of $expected pushed");
+			$say_at = time + 5;
+		}
+		sleep(0.02) if $accepted < $expected;
+	}
+	return;
+}
+
+# Sleeps, and says every few seconds how long it still will.
+sub patiently
+{
+	my ($seconds) = @_;
+	my $until = time + $seconds;
+
+	while ((my $rest = $until - time) > 0)
+	{
+		note(sprintf '  %.0f s to go', $rest) if $rest < $seconds - 1;
+		sleep($rest < 10 ? $rest : 10);
 	}
 	return;
 }
@@ -159,6 +238,22 @@ sub percentile
 }
 
 sub median { return percentile(50, @_); }
+
+# The smallest and the largest of some values, in one cell of a table.
+sub range
+{
+	my ($format, @values) = @_;
+	my ($low, $high) = (sort { $a <=> $b } @values)[ 0, -1 ];
+
+	return sprintf "$format–$format", $low, $high;
+}
+
+sub rounds
+{
+	my ($n) = @_;
+
+	return $n == 1 ? 'one round' : "$n interleaved rounds";
+}
 
 # ---------- PostgreSQL ----------
 
@@ -230,7 +325,6 @@ sub start_cluster
 		'imp_push.ca_file' => "$work/apns/ca.pem",
 		%settings);
 
-	make_path("$work/log");
 	run_program("$bindir/initdb", '-D', $data, '-A', 'trust', '-U', 'postgres',
 		'--encoding=UTF8', '--locale=' . ($ENV{BENCH_LOCALE} || 'C.UTF-8'));
 	open my $conf, '>>', "$data/postgresql.conf" or die;
@@ -350,6 +444,7 @@ sub create_people
 	{
 		my $last = $first + 49_999 < $n ? $first + 49_999 : $n;
 		psql("SELECT bench.add_people($first, $last)");
+		note("  $last of $n people") if $n > 100_000;
 	}
 	psql('VACUUM ANALYZE');
 	$people = $n;
@@ -360,7 +455,14 @@ sub create_people
 sub add_messages
 {
 	my ($table, $n, $prefix) = @_;
-	psql("SELECT bench.add_messages('$table', $n, $people, '$prefix')");
+
+	for (my $first = 1; $first <= $n; $first += 100_000)
+	{
+		my $last = $first + 99_999 < $n ? $first + 99_999 : $n;
+		psql("SELECT bench.add_messages('$table', $first, $last, $people,
+			'$prefix')");
+		note("  $last of $n messages stored") if $n > 100_000;
+	}
 	return;
 }
 
@@ -401,6 +503,11 @@ sub settled_count
 	return query_value('SELECT count(*) FROM imp_push.delivery_log');
 }
 
+sub waiting_count
+{
+	return query_value('SELECT count(*) FROM imp_push.waiting');
+}
+
 # Everybody is gone, and so are the certificates.
 sub forget_people
 {
@@ -413,19 +520,22 @@ sub forget_people
 }
 
 # Pushes what is stored: seconds, and CPU seconds of the worker.  expected:
-# how many outcomes there will be.
+# how many of them the sink will accept; put_aside: how many wait for a circuit.
 sub push_cost
 {
 	my ($expected, %opts) = @_;
-	my $before = settled_count();
+	my $settled = settled_count();
+	my $accepted = sink_stats()->{accepted};
 	my $started = time;
 
 	start_worker();
+	wait_for_pushes($accepted, $expected);
 	wait_until(
 		'outcomes',
-		sub { settled_count() - $before >= $expected },
-		every => 0.1,
-		seconds => 3600);
+		sub {
+			settled_count() - $settled >= $expected
+			  && waiting_count() >= ($opts{put_aside} || 0);
+		});
 	my $seconds = time - $started;
 	my $pid = worker_pid();
 	my $cpu = cpu_of($pid);

@@ -19,7 +19,7 @@ const apn = require('@parse/node-apn');
 
 const env = process.env;
 const PAGE = Number(env.PAGE || 1000);
-const IN_FLIGHT = Number(env.IN_FLIGHT || 500);
+const IN_FLIGHT = Number(env.IN_FLIGHT || 250);
 const BATCH = Number(env.BATCH || 500);
 const BATCH_DELAY_MS = 10;
 
@@ -46,7 +46,9 @@ const settle = {
       $5::text[], $6::text[], $7::text[], $8::uuid[], $9::timestamptz[])`,
 };
 
-const pool = new Pool({ ...database, max: 4 });
+// Sessions stay: making new ones costs time, and CPU time of one that has gone
+// could not be read any more.
+const pool = new Pool({ ...database, max: 4, idleTimeoutMillis: 0 });
 const provider = new apn.Provider({
   token: { key: env.APNS_KEY, keyId: 'KEY0000001', teamId: 'TEAM000001' },
   ca: fs.readFileSync(env.APNS_CA),

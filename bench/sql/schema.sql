@@ -38,9 +38,9 @@ CREATE TABLE bench.node_outcome (
 	apns_id		uuid,
 	finished_at	timestamptz NOT NULL
 );
-CREATE INDEX node_outcome_message_idx ON bench.node_outcome (message_id);
+-- As imp_push's log: one index, for looking up what became of a message.
 CREATE INDEX node_outcome_recipient_idx
-	ON bench.node_outcome (recipient, msg_id);
+	ON bench.node_outcome (recipient, msg_id, message_id);
 
 CREATE FUNCTION bench.notify_push() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -79,19 +79,19 @@ LANGUAGE sql AS $$
 		SELECT 'u' || i, 'all' FROM generate_series(first, last) i;
 $$;
 
--- n messages to as many of the users, scattered, each from another user.
-CREATE FUNCTION bench.add_messages(target regclass, n int, users int,
-								   prefix text) RETURNS void
+-- Messages to as many of the users, scattered, each from another user.
+CREATE FUNCTION bench.add_messages(target regclass, first int, last int,
+								   users int, prefix text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format(
 		'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body)
-			SELECT ''u'' || (i * 7919::bigint %% $2 + 1),
-				''u'' || ((i * 7919::bigint + 1 + i %% ($2 - 1)) %% $2 + 1),
-				''u'' || ((i * 7919::bigint + 1 + i %% ($2 - 1)) %% $2 + 1),
-				$3 || i,
+			SELECT ''u'' || (i * 7919::bigint %% $3 + 1),
+				''u'' || ((i * 7919::bigint + 1 + i %% ($3 - 1)) %% $3 + 1),
+				''u'' || ((i * 7919::bigint + 1 + i %% ($3 - 1)) %% $3 + 1),
+				$4 || i,
 				''Message number '' || i || '', with a text as people write it.''
-			FROM generate_series(1, $1) i', target)
-	USING n, users, prefix;
+			FROM generate_series($1, $2) i', target)
+	USING first, last, users, prefix;
 END
 $$;
