@@ -23,6 +23,7 @@ int			imp_connections = 1;
 int			imp_poll_interval = 30000;
 int			imp_connect_timeout = 10000;
 int			imp_request_timeout = 30000;
+int			imp_yield_limit = 10000;
 char	   *imp_ca_file = NULL;
 char	   *imp_key_directory = NULL;
 char	   *imp_role = NULL;
@@ -151,6 +152,9 @@ guc_define(void)
 	define_time("imp_push.poll_interval",
 				"Sets how often a worker looks for work that nobody told it of.",
 				&imp_poll_interval, 100, 60 * 60 * 1000);
+	define_time("imp_push.yield_limit",
+				"Sets for how long a worker lets others have the processors first.",
+				&imp_yield_limit, 0, 60 * 60 * 1000);
 	define_text("imp_push.role",
 				"Sets the role that the workers act as.",
 				"Empty means the owner of the extension.",

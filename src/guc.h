@@ -17,6 +17,7 @@ extern int	imp_connections;	/* a worker and certificate */
 extern int	imp_poll_interval;	/* milliseconds */
 extern int	imp_connect_timeout;	/* milliseconds */
 extern int	imp_request_timeout;	/* milliseconds */
+extern int	imp_yield_limit;	/* milliseconds */
 extern char *imp_ca_file;		/* empty: the system's */
 extern char *imp_key_directory; /* empty: file: keys are refused */
 extern char *imp_role;			/* empty: the extension's owner */

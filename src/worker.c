@@ -33,6 +33,7 @@
 #include "housekeeping.h"
 #include "lock.h"
 #include "plan.h"
+#include "processor.h"
 #include "push.h"
 #include "send.h"
 #include "session.h"
@@ -54,6 +55,13 @@
 
 /* Between two looks at a stream of small commits. */
 #define REST_MOST_MS 10
+
+/*
+ * Where the processors have more to do than they can, so many times as long as
+ * we have waited for one, up to so long: those who insert come first.
+ */
+#define YIELD_TIMES 50
+#define YIELD_MOST_MS 300
 
 /* Longer than that nobody sleeps. */
 #define WAIT_MS (3600 * 1000L)
@@ -442,6 +450,33 @@ arm(void)
 	armed = true;
 }
 
+/* When the oldest message of a look was created; DT_NOEND: none was planned. */
+static TimestampTz oldest_planned;
+
+static void
+submit_new(Push *push)
+{
+	oldest_planned = Min(oldest_planned, push->created_at);
+	send_submit(push);
+}
+
+/*
+ * For how long others are to have the processors first, in microseconds.  Not
+ * while we catch up with what was there before us, nor if somebody has waited
+ * for his push for as long as imp_push.yield_limit.
+ */
+static int64
+yield_after(TimestampTz now)
+{
+	int64		waited = processor_waited();
+
+	if (cursor_recovering() ||
+		now >= TimestampTzPlusMilliseconds(Min(oldest_planned, now),
+										   imp_yield_limit))
+		return 0;
+	return Min(YIELD_TIMES * waited, YIELD_MOST_MS * INT64CONST(1000));
+}
+
 /*
  * Looks for new messages, or only whether the database has been stopped.
  *
@@ -460,8 +495,9 @@ plan_look(void)
 
 	arm();
 	status_pass();
+	oldest_planned = DT_NOEND;
 	if (imp_enabled)
-		result = plan_new(Min(room(), PAGE_SIZE), send_submit);
+		result = plan_new(Min(room(), PAGE_SIZE), submit_new);
 	else
 		result = plan_started();
 	if (result == PLAN_SOME || result == PLAN_MORE)
@@ -476,8 +512,10 @@ plan_look(void)
 	 * time.
 	 */
 	ended = GetCurrentTimestamp();
-	rest_until = result == PLAN_MORE ? ended :
-		ended + Min(ended - began, REST_MOST_MS * INT64CONST(1000));
+	rest_until = ended + yield_after(ended);
+	if (result != PLAN_MORE)
+		rest_until = Max(rest_until,
+						 ended + Min(ended - began, REST_MOST_MS * INT64CONST(1000)));
 }
 
 /* Once everything that was there when we began has been planned. */
