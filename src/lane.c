@@ -188,6 +188,7 @@ lane_flush(void)
 void
 lane_end(Lane *lane, Request *request, CURLcode code)
 {
+	Assert(lane->in_flight > 0);
 	if (request->status < 200)
 		request->status = 0;
 	request->code = code;
@@ -199,14 +200,12 @@ lane_end(Lane *lane, Request *request, CURLcode code)
 void
 lane_lost(Lane *lane, CURLcode code)
 {
+	lane->broken = lane->state != LANE_DRAINING;
 	lane->state = LANE_DRAINING;
 	lane->dead = true;
 	while (!dlist_is_empty(&lane->under_way))
 		lane_end(lane,
 				 dlist_head_element(Request, node, &lane->under_way), code);
-
-	/* Whoever flushes does not look at what has ended. */
-	lane->timer_at = lane_clock();
 }
 
 Request *
@@ -293,6 +292,9 @@ lane_next_tick(const Lane *lane)
 	int64		next = lane->timer_at;
 	int64		deadline = oldest_deadline(lane);
 
+	/* Whoever flushes does not look at what has ended, or at a lost lane. */
+	if (!dlist_is_empty((dlist_head *) &lane->finished) || lane->dead)
+		return 0;
 	if (deadline >= 0 && (next < 0 || deadline < next))
 		next = deadline;
 	if (lane->trust_until != 0 && (next < 0 || lane->trust_until < next))
@@ -362,6 +364,7 @@ void
 lane_condemn(Lane *lane)
 {
 	lane_connection_cut(lane);
+	lane->state = LANE_DRAINING;
 	lane->trust_until = 0;
 	lane_lost(lane, CURLE_RECV_ERROR);
 }

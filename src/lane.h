@@ -18,6 +18,9 @@
 #include "certificate.h"
 #include "request.h"
 
+/* Bytes that libcurl hands over at a time: a TLS record */
+#define LANE_READ_SIZE 16384
+
 /* Addresses that libcurl tries at a time, its resolver's, and some to spare */
 #define LANE_SOCKETS 8
 
@@ -52,6 +55,7 @@ typedef struct Lane
 	LaneState	state;
 	bool		established;	/* the connection is made and speaks HTTP/2 */
 	bool		dead;			/* the connection is gone */
+	bool		broken;			/* and it took requests until then */
 
 	/* The connection (lane_connection.c) */
 	CURLM	   *multi;

@@ -230,12 +230,8 @@ on_connected(void *lane_pointer, char *remote_ip, char *local_ip,
 		tls != NULL && tls->internals != NULL &&
 		tls->backend == CURLSSLBACKEND_OPENSSL)
 		SSL_get0_alpn_selected(tls->internals, &protocol, &length);
-	if (length == 2 && memcmp(protocol, "h2", 2) == 0)
-		return CURL_PREREQFUNC_OK;
-	strlcpy(lane->error,
-			"the server does not agree to speak HTTP/2 (ALPN h2)",
-			sizeof(lane->error));
-	return CURL_PREREQFUNC_ABORT;
+	return length == 2 && memcmp(protocol, "h2", 2) == 0 ?
+		CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* ---------- opening and closing ---------- */
@@ -277,7 +273,7 @@ set_options(Lane *lane)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) imp_connect_timeout);
 	SET(CURLOPT_ERRORBUFFER, lane->error);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_BUFFERSIZE, 1024L);
+	SET(CURLOPT_BUFFERSIZE, (long) LANE_READ_SIZE);
 
 	/* Nothing but TLS to that very server */
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -364,6 +360,11 @@ note_connected(Lane *lane)
 	{
 		if (message->msg != CURLMSG_DONE || lane->dead)
 			continue;
+		/* on_connected() has ended it, and libcurl says no more than that. */
+		if (message->data.result == CURLE_ABORTED_BY_CALLBACK)
+			strlcpy(lane->error,
+					"the server does not agree to speak HTTP/2 (ALPN h2)",
+					sizeof(lane->error));
 		if (message->data.result != CURLE_OK)
 			lane_lost(lane, message->data.result);
 		else if (!lane_http2_begin(lane))

@@ -21,7 +21,7 @@
 #define BURST 32
 
 /* Bytes taken at a time, and before others have their turn */
-#define IN_SIZE 16384
+#define IN_SIZE LANE_READ_SIZE
 #define IN_MOST (16 * IN_SIZE)
 
 static nghttp2_session_callbacks *callbacks = NULL;
@@ -45,26 +45,6 @@ before_frame(nghttp2_session *session, const nghttp2_frame *frame,
 	if (frame->hd.type == NGHTTP2_HEADERS &&
 		(request = request_of(session, frame->hd.stream_id)) != NULL)
 		request->sent = true;
-	return 0;
-}
-
-/* A request cannot be written any more: the peer has taken its leave. */
-static int
-on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame,
-				  int error, void *lane_pointer)
-{
-	Lane	   *lane = lane_pointer;
-	dlist_mutable_iter iter;
-
-	if (frame->hd.type != NGHTTP2_HEADERS)
-		return 0;
-	dlist_foreach_modify(iter, &lane->under_way)
-	{
-		Request    *request = dlist_container(Request, node, iter.cur);
-
-		if (request->stream_id == frame->hd.stream_id)
-			lane_end(lane, request, CURLE_SEND_ERROR);
-	}
 	return 0;
 }
 
@@ -112,6 +92,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 {
 	Lane	   *lane = lane_pointer;
 
+	/* Whoever says anything is there. */
+	lane->trust_until = 0;
 	if (frame->hd.type == NGHTTP2_GOAWAY)
 		lane->state = LANE_DRAINING;
 	return 0;
@@ -119,7 +101,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 
 /*
  * A stream has ended, by an answer, a reset, or a GOAWAY, which nghttp2 reports
- * for the streams that it excludes as REFUSED_STREAM.
+ * for the streams that it excludes, and those that cannot be opened any more,
+ * as REFUSED_STREAM.
  */
 static int
 on_stream_close(nghttp2_session *session, int32_t stream_id,
@@ -151,8 +134,6 @@ lane_http2_init(void)
 	nghttp2_option_set_no_closed_streams(options, 1);
 	nghttp2_session_callbacks_set_before_frame_send_callback(callbacks,
 															 before_frame);
-	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks,
-															 on_frame_not_sent);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks,
 															  on_data);
@@ -167,7 +148,7 @@ lane_http2_begin(Lane *lane)
 	nghttp2_settings_entry settings[] = {
 		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
 	};
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
 	lane->out = malloc(OUT_SIZE);
 	if (lane->out == NULL ||
@@ -178,7 +159,7 @@ lane_http2_begin(Lane *lane)
 		return false;
 	lane->established = true;
 	lane_connection_watch(lane, false);
-	dlist_foreach(iter, &lane->under_way)
+	dlist_foreach_modify(iter, &lane->under_way)
 		lane_http2_submit(lane, dlist_container(Request, node, iter.cur));
 	lane_http2_flush(lane);
 	return true;

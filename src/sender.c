@@ -625,6 +625,7 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 	int64		next = -1;
 	TimestampTz release = guard_release_at(&sender->guard);
 	bool		established;
+	bool		usable = false; /* a lane, sooner or later */
 	int64		since;
 	dlist_iter	iter;
 
@@ -637,6 +638,8 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 		Lane	   *lane = dlist_container(Lane, node, iter.cur);
 
 		next = sooner(next, lane_next_tick(lane));
+		if (lane->state != LANE_DRAINING)
+			usable = true;
 	}
 	since = silent_since(sender, &established);
 	if (since != 0)
@@ -644,7 +647,7 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 								clock + 500000));
 
 	/* Waiting for leave to connect: see take_connect_credit(). */
-	if (sender->queued > 0 && dlist_is_empty(&sender->lanes))
+	if (sender->queued > 0 && !usable)
 		next = sooner(next, clock + 1000000 / CONNECT_RATE);
 	return next;
 }

@@ -433,8 +433,9 @@ settle_uncertain(Case *c)
 	if (c->request->code != CURLE_HTTP2_STREAM &&
 		c->request->code != CURLE_OPERATION_TIMEDOUT)
 	{
-		if (c->lane->state != LANE_DRAINING)
+		if (c->lane->broken)
 			sender_lost(c->sender, c->lane);
+		c->lane->broken = false;
 		c->lane->state = LANE_DRAINING;
 		if (!nobody && send_again(c, RESENDS_UNCERTAIN))
 			return;

@@ -33,7 +33,6 @@
 #include "housekeeping.h"
 #include "lock.h"
 #include "plan.h"
-#include "processor.h"
 #include "push.h"
 #include "send.h"
 #include "session.h"
@@ -42,6 +41,7 @@
 #include "trial.h"
 #include "worker_slot.h"
 #include "worker_start.h"
+#include "yield.h"
 
 /* Messages planned in one go, and how much room makes that worth while. */
 #define PAGE_SIZE 256
@@ -55,13 +55,6 @@
 
 /* Between two looks at a stream of small commits. */
 #define REST_MOST_MS 10
-
-/*
- * Where the processors have more to do than they can, so many times as long as
- * we have waited for one, up to so long: those who insert come first.
- */
-#define YIELD_TIMES 50
-#define YIELD_MOST_MS 300
 
 /* Longer than that nobody sleeps. */
 #define WAIT_MS (3600 * 1000L)
@@ -450,31 +443,11 @@ arm(void)
 	armed = true;
 }
 
-/* When the oldest message of a look was created; DT_NOEND: none was planned. */
-static TimestampTz oldest_planned;
-
 static void
 submit_new(Push *push)
 {
-	oldest_planned = Min(oldest_planned, push->created_at);
+	yield_planned(push);
 	send_submit(push);
-}
-
-/*
- * For how long others are to have the processors first, in microseconds.  Not
- * while we catch up with what was there before us, nor if somebody has waited
- * for his push for as long as imp_push.yield_limit.
- */
-static int64
-yield_after(TimestampTz now)
-{
-	int64		waited = processor_waited();
-
-	if (cursor_recovering() ||
-		now >= TimestampTzPlusMilliseconds(Min(oldest_planned, now),
-										   imp_yield_limit))
-		return 0;
-	return Min(YIELD_TIMES * waited, YIELD_MOST_MS * INT64CONST(1000));
 }
 
 /*
@@ -492,10 +465,10 @@ plan_look(void)
 	TimestampTz began = GetCurrentTimestamp();
 	TimestampTz ended;
 	PlanResult	result;
+	int64		rest;
 
 	arm();
 	status_pass();
-	oldest_planned = DT_NOEND;
 	if (imp_enabled)
 		result = plan_new(Min(room(), PAGE_SIZE), submit_new);
 	else
@@ -509,13 +482,15 @@ plan_look(void)
 	/*
 	 * Rest as long as that took, if it was not a full page: under a stream of
 	 * small commits this takes half a processor at most, and finds more at a
-	 * time.
+	 * time.  What was there before us we catch up with at once.
 	 */
 	ended = GetCurrentTimestamp();
-	rest_until = ended + yield_after(ended);
+	rest = yield_after(result == PLAN_MORE, ended);
+	if (cursor_recovering())
+		rest = 0;
 	if (result != PLAN_MORE)
-		rest_until = Max(rest_until,
-						 ended + Min(ended - began, REST_MOST_MS * INT64CONST(1000)));
+		rest = Max(rest, Min(ended - began, REST_MOST_MS * INT64CONST(1000)));
+	rest_until = ended + rest;
 }
 
 /* Once everything that was there when we began has been planned. */
@@ -595,7 +570,7 @@ milliseconds_to_wait(TimestampTz now)
 		if (may_plan(now))
 		{
 			if (look)
-				due = Max(now, rest_until);
+				due = Min(due, Max(now, rest_until));
 			if (imp_enabled)
 				due = Min(due, Min(plan_next_due(), send_next_probe()));
 		}

@@ -207,8 +207,13 @@ subtest 'answers of a gigabyte, and answers that are none' => sub {
 
 	foreach my $status (200, 400)
 	{
-		foreach my $fault ("garbage status=$status", "huge status=$status")
+		foreach my $fault (
+			"garbage status=$status",
+			"huge bytes=2000 status=$status",
+			"huge status=$status")
 		{
+			my $begun = time;
+
 			$sim->control("fault $fault");
 			insert_to_users($node, $number, msg_id => $fault);
 			wait_settled($node);
@@ -218,6 +223,7 @@ subtest 'answers of a gigabyte, and answers that are none' => sub {
 					FROM imp_push.delivery WHERE msg_id = '$fault'"),
 				$status == 200 ? 'sent||200' : 'failed|http_400|400',
 				"$fault: is judged by its status");
+			cmp_ok(time - $begun, '<', 15, "$fault: without waiting for anything");
 		}
 	}
 	is(wait_for_worker($node), $pid, 'the worker has lived through it');

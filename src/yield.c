@@ -1,0 +1,111 @@
+/*
+ * yield.c
+ *		When others are to have the processors first.
+ *
+ * Under a stream of messages, and where the processors have more to do than
+ * they can, the worker takes from those who insert what it needs itself.  It
+ * rests then, and what it rests for grows with what it has had to wait for a
+ * processor; but nobody waits for his push for longer than
+ * imp_push.yield_limit.  Must never rest where there is no stream: a single
+ * message is planned at once, however busy the machine.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "yield.h"
+
+/* A stream: so many pushes in a second, or more than can be kept up with */
+#define STREAM 1000
+
+/* Who waits for such a part of the time for which he runs is not alone. */
+#define BUSY_PART 8
+
+/* Rests so many times as long as it has waited, up to so long. */
+#define REST_TIMES 50
+#define REST_MOST_MS 200
+
+static TimestampTz second = 0;	/* that is being counted, its beginning */
+static int	count = 0;
+static bool stream = false;		/* the one before it was of a stream */
+static TimestampTz oldest = DT_NOEND;	/* message, since the last look */
+
+void
+yield_planned(const Push *push)
+{
+	count++;
+	oldest = Min(oldest, push->created_at);
+}
+
+/*
+ * Linux tells for each process how long it has run and how long it could have
+ * run and had to wait (proc(5), /proc/PID/schedstat), both in nanoseconds.
+ * False where it does not.
+ */
+static bool
+read_times(uint64 *ran, uint64 *waited)
+{
+	static int	fd = -1;
+	static bool tried = false;
+	char text[	128];
+	ssize_t		length;
+
+	if (!tried)
+		fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+	tried = true;
+	if (fd < 0)
+		return false;
+	length = pread(fd, text, sizeof(text) - 1, 0);
+	if (length <= 0)
+		return false;
+	text[		length] = '\0';
+
+	return sscanf(text, UINT64_FORMAT " " UINT64_FORMAT, ran, waited) == 2;
+}
+
+/*
+ * For how long this process has waited for a processor since the last call
+ * (microseconds); 0 if that was little beside the time for which it had one.
+ */
+static int64
+waited_for_processor(void)
+{
+	static uint64 last_ran = 0;
+	static uint64 last_waited = 0;
+	uint64		ran = 0;
+	uint64		waited = 0;
+	uint64		ran_since;
+	uint64		waited_since;
+
+	if (!read_times(&ran, &waited))
+		return 0;
+	ran_since = ran - last_ran;
+	waited_since = waited - last_waited;
+	last_ran = ran;
+	last_waited = waited;
+	return waited_since < ran_since / BUSY_PART ? 0 :
+		(int64) (waited_since / 1000);
+}
+
+int64
+yield_after(bool more, TimestampTz now)
+{
+	int64		waited = waited_for_processor();
+	TimestampTz since = Min(oldest, now);
+
+	oldest = DT_NOEND;
+	if (now - second >= USECS_PER_SEC)
+	{
+		stream = (count >= STREAM && now - second < 2 * USECS_PER_SEC) ||
+			(stream && more);
+		second = now;
+		count = 0;
+	}
+	if (!stream || now >= TimestampTzPlusMilliseconds(since, imp_yield_limit))
+		return 0;
+	return Min(REST_TIMES * waited, REST_MOST_MS * INT64CONST(1000));
+}

@@ -1,0 +1,22 @@
+/*
+ * yield.h
+ *		When others are to have the processors first.
+ */
+#ifndef IMP_YIELD_H
+#define IMP_YIELD_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+#include "push.h"
+
+/* A new message's push has been planned. */
+extern void yield_planned(const Push *push);
+
+/*
+ * After each look for new messages: for how long to rest, in microseconds.
+ * more: the look has not found all there is.
+ */
+extern int64 yield_after(bool more, TimestampTz now);
+
+#endif							/* IMP_YIELD_H */
