@@ -195,23 +195,6 @@ trial_write(const Work *work, int size)
 }
 
 void
-trial_survived(const Work *work, int size)
-{
-	const Datum *ids = work->message_ids + work->next;
-
-	for (int i = suspect_count - 1; i >= 0; i--)
-	{
-		for (int j = 0; j < size; j++)
-		{
-			if (suspects[i] != DatumGetInt64(ids[j]))
-				continue;
-			suspects[i] = suspects[--suspect_count];
-			break;
-		}
-	}
-}
-
-void
 trial_over(void)
 {
 	if (on_trial)

@@ -28,9 +28,6 @@ extern int	trial_size(const Work *work, int size);
  */
 extern bool trial_write(const Work *work, int size);
 
-/* They have been planned, or an error was raised: that is no crash. */
-extern void trial_survived(const Work *work, int size);
-
 /* After that: nothing is being planned any more. */
 extern void trial_over(void);
 

@@ -70,7 +70,6 @@ plan_slices(Work *work, void (*submit) (Push *push))
 		if (!trial_write(work, size))
 			return false;
 		sqlstate = try_slice(work, size, submit);
-		trial_survived(work, size);
 		if (sqlstate == 0)
 		{
 			work->next += size;
