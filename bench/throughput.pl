@@ -27,8 +27,8 @@ my (%seconds, %cpu, %sink_cpu);
 
 # What the peers are tried with; the first is taken where nothing is tried.
 my @bare_settings = (
-	map { my $how = $_; map { [ '--in-flight', $_, @$how ] } 300, 100, 1000 }
-	  ['--cork'], [ '--cork', '--perform' ], []);
+	map { my $how = $_; map { [ '--in-flight', $_, @$how ] } 100, 300, 1000 }
+	  [], ['--perform']);
 my @node_settings = map { { IN_FLIGHT => $_ } } 250, 100, 500, 1000;
 my $bare = $bare_settings[0];
 my $node = $node_settings[0];
