@@ -53,9 +53,6 @@
 /* Probes planned in one go: data has to move in between. */
 #define PROBES_A_TURN 16
 
-/* Between two looks at a stream of small commits. */
-#define REST_MOST_MS 10
-
 /* Longer than that nobody sleeps. */
 #define WAIT_MS (3600 * 1000L)
 
@@ -465,7 +462,6 @@ plan_look(void)
 	TimestampTz began = GetCurrentTimestamp();
 	TimestampTz ended;
 	PlanResult	result;
-	int64		rest;
 
 	arm();
 	status_pass();
@@ -479,18 +475,11 @@ plan_look(void)
 		(older && imp_enabled);
 	planned(result);
 
-	/*
-	 * Rest as long as that took, if it was not a full page: under a stream of
-	 * small commits this takes half a processor at most, and finds more at a
-	 * time.  What was there before us we catch up with at once.
-	 */
+	/* What was there before us we catch up with at once. */
 	ended = GetCurrentTimestamp();
-	rest = yield_after(result == PLAN_MORE, ended);
-	if (cursor_recovering())
-		rest = 0;
-	if (result != PLAN_MORE)
-		rest = Max(rest, Min(ended - began, REST_MOST_MS * INT64CONST(1000)));
-	rest_until = ended + rest;
+	rest_until = ended;
+	if (!cursor_recovering())
+		rest_until += yield_after(result == PLAN_MORE, began, ended);
 }
 
 /* Once everything that was there when we began has been planned. */

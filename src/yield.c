@@ -2,10 +2,11 @@
  * yield.c
  *		When others are to have the processors first.
  *
- * Under a stream of messages, and where the processors have more to do than
- * they can, the worker takes from those who insert what it needs itself.  It
- * rests then, and what it rests for grows with what it has had to wait for a
- * processor; but nobody waits for his push for longer than
+ * Under a stream of messages the worker rests between its looks, so that it
+ * takes half a processor at most and finds more at a time.  And where the
+ * processors have more to do than they can, it would take from those who insert
+ * what it needs itself: so it rests for longer, the longer it has had to wait
+ * for a processor, but nobody waits for his push for longer than
  * imp_push.yield_limit.  Must never rest where there is no stream: a single
  * message is planned at once, however busy the machine.
  */
@@ -25,9 +26,12 @@
 /* Who waits for such a part of the time for which he runs is not alone. */
 #define BUSY_PART 8
 
-/* Rests so many times as long as it has waited, up to so long. */
-#define REST_TIMES 50
-#define REST_MOST_MS 200
+/* Rests as long as the look took, up to so long; so it finds more at a time. */
+#define LOOK_MOST_MS 10
+
+/* Or so many times as long as it has waited for a processor, up to so long. */
+#define WAITED_TIMES 50
+#define WAITED_MOST_MS 200
 
 static TimestampTz second = 0;	/* that is being counted, its beginning */
 static int	count = 0;
@@ -92,9 +96,10 @@ waited_for_processor(void)
 }
 
 int64
-yield_after(bool more, TimestampTz now)
+yield_after(bool more, TimestampTz began, TimestampTz now)
 {
 	int64		waited = waited_for_processor();
+	int64		rest = 0;
 	TimestampTz since = Min(oldest, now);
 
 	oldest = DT_NOEND;
@@ -105,7 +110,12 @@ yield_after(bool more, TimestampTz now)
 		second = now;
 		count = 0;
 	}
-	if (!stream || now >= TimestampTzPlusMilliseconds(since, imp_yield_limit))
+	if (!stream)
 		return 0;
-	return Min(REST_TIMES * waited, REST_MOST_MS * INT64CONST(1000));
+	if (!more)
+		rest = Min(now - began, LOOK_MOST_MS * INT64CONST(1000));
+	if (now < TimestampTzPlusMilliseconds(since, imp_yield_limit))
+		rest = Max(rest, Min(WAITED_TIMES * waited,
+							 WAITED_MOST_MS * INT64CONST(1000)));
+	return rest;
 }

@@ -14,9 +14,9 @@
 extern void yield_planned(const Push *push);
 
 /*
- * After each look for new messages: for how long to rest, in microseconds.
- * more: the look has not found all there is.
+ * After each look for new messages, which began and ended then: for how long to
+ * rest, in microseconds.  more: it has not found all there is.
  */
-extern int64 yield_after(bool more, TimestampTz now);
+extern int64 yield_after(bool more, TimestampTz began, TimestampTz now);
 
 #endif							/* IMP_YIELD_H */
