@@ -234,7 +234,7 @@ binding AS (
 	OFFSET 0
 ),
 vocabulary AS MATERIALIZED (
-	SELECT imp_push.vocabulary() AS texts
+	SELECT w.texts FROM imp_push.vocabulary() w
 ),
 -- Sections 5 and 6, for those who get it.
 rendered AS (

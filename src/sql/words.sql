@@ -10,18 +10,20 @@ COMMENT ON FUNCTION imp_push.language_key(text) IS
 	'a language tag as languages are compared: zh_Hans and zh-hans are the same';
 
 -- All built-in texts as one value, {key: {language: text}}, so that a batch
--- reads the table once.
-CREATE FUNCTION imp_push.vocabulary() RETURNS jsonb
+-- reads the table once.  As a table, for then it is inlined: as a value it would
+-- be planned in each batch.
+CREATE FUNCTION imp_push.vocabulary() RETURNS TABLE (texts jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (
+BEGIN ATOMIC
 	SELECT COALESCE(pg_catalog.jsonb_object_agg(k.key, k.texts), '{}')
 	FROM (
 		SELECT b.key, pg_catalog.jsonb_object_agg(
 			imp_push.language_key(b.language), b.value) AS texts
 		FROM imp_push.builtin_text b
-		GROUP BY b.key) k);
+		GROUP BY b.key) k;
+END;
 COMMENT ON FUNCTION imp_push.vocabulary() IS
-	'all built-in texts as {key: {language: text}}';
+	'all built-in texts as {key: {language: text}}, in one row';
 
 CREATE FUNCTION imp_push.by_language(texts jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
