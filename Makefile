@@ -21,7 +21,6 @@ SQL_SUBJECTS = \
 SQL_FILES = $(SQL_SUBJECTS:%=src/sql/%.sql)
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-DOCS = README.md
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
@@ -39,6 +38,25 @@ EXTRA_CLEAN = $(DATA_built)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# Not with DOCS, which puts all extensions' files into one folder: two called
+# README.md, and no docs/ for its links.
+DOCUMENTS = README.md CHANGELOG.md LICENSE apnsim/README.md bench/README.md \
+	$(shell find docs -type f)
+DOCUMENT_FOLDER = $(DESTDIR)$(docdir)/$(EXTENSION)
+
+install: install-documents
+install-documents:
+	for file in $(DOCUMENTS); do \
+		$(MKDIR_P) "$(DOCUMENT_FOLDER)/$$(dirname $$file)" && \
+		$(INSTALL_DATA) $$file "$(DOCUMENT_FOLDER)/$$file" || exit 1; \
+	done
+
+uninstall: uninstall-documents
+uninstall-documents:
+	rm -rf "$(DOCUMENT_FOLDER)"
+
+.PHONY: install-documents uninstall-documents
 
 $(OBJS): $(wildcard src/*.h)
 
