@@ -1,6 +1,8 @@
 /*
  * main.c
  *		apnsim, a simulator of the Apple Push Notification service.
+ *
+ * It chooses the subcommand and does nothing else.
  */
 #include <string.h>
 

@@ -1,6 +1,10 @@
 /*
  * tls.c
  *		The TLS context of all connections.
+ *
+ * It owns what is offered in a handshake: TLS 1.2 or later, one protocol by
+ * ALPN, and whose client certificates are taken.  It never falls back to another
+ * protocol.
  */
 #include <stdio.h>
 #include <string.h>

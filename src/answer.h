@@ -1,6 +1,8 @@
 /*
  * answer.h
  *		What an answer, or the lack of one, means.
+ *
+ * Pure functions: for verdict.c, and for tests that run without a server.
  */
 #ifndef IMP_ANSWER_H
 #define IMP_ANSWER_H

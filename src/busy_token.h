@@ -1,6 +1,8 @@
 /*
  * busy_token.h
  *		Device tokens that APNs has asked us to spare for a while (429).
+ *
+ * To be asked before a push is queued, and told of every 429 and every success.
  */
 #ifndef IMP_BUSY_TOKEN_H
 #define IMP_BUSY_TOKEN_H

@@ -1,6 +1,8 @@
 /*
  * certificate.h
  *		What a connection for one certificate needs: address and credentials.
+ *
+ * Holds secrets: keys and the authorization line must never be shown.
  */
 #ifndef IMP_CERTIFICATE_H
 #define IMP_CERTIFICATE_H
@@ -56,7 +58,8 @@ extern void certificate_free(Certificate *cert);
  * reads the shared one, or renews it.  Inside a READ COMMITTED transaction,
  * with or without an active snapshot or SPI, as the owner.  The caller commits
  * BEFORE it sends with the token, or else a crash may cost a second token
- * within 20 minutes; if the transaction aborts, it calls again.  May wait for another session that renews (lock_timeout applies).
+ * within 20 minutes; if the transaction aborts, it calls again.  May wait for
+ * another session that renews (lock_timeout applies).
  *
  * Does nothing for client-certificate authentication.  refused is the
  * authorization line that APNs has just refused as expired, or NULL: then the

@@ -1,6 +1,9 @@
 /*
  * circuit.h
  *		Whether anything can be sent for a certificate, and when to try again.
+ *
+ * A Circuit belongs to one sender.  Whoever opens or closes it acts on what
+ * these functions return.
  */
 #ifndef IMP_CIRCUIT_H
 #define IMP_CIRCUIT_H

@@ -3,7 +3,9 @@
  *		start() and stop(): the part that SQL cannot do.
  *
  * Owns the way from start() to a worker.  Whether the database is started is
- * said by the table imp_push.control alone, which only SQL writes.
+ * said by the table imp_push.control alone, which only SQL writes.  Must never
+ * start a worker for anybody but the extension's owner, nor have one look at
+ * anything before the commit that wants it.
  */
 #include "postgres.h"
 

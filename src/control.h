@@ -1,6 +1,8 @@
 /*
  * control.h
  *		start() and stop(): the part that SQL cannot do.
+ *
+ * The rest is called by SQL: see control.c.
  */
 #ifndef IMP_CONTROL_H
 #define IMP_CONTROL_H

@@ -2,9 +2,11 @@
  * counters.c
  *		What is counted: answers, outcomes, latencies.
  *
- * Collects in memory; status.c has it written at most once a second.  A
- * counter is a name and labels in JSON, as in the view imp_push.metrics, and
- * only grows.
+ * Owns what has been counted and not yet written.  Collects in memory;
+ * status.c has it written at most once a second.  A counter is a name and
+ * labels in JSON, as in the view imp_push.metrics, and only grows.  Must never
+ * have a label that grows with people or devices, and nothing that is decided
+ * may depend on a counter: a crash loses a second of them.
  */
 #include "postgres.h"
 

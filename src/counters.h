@@ -1,6 +1,9 @@
 /*
  * counters.h
  *		What is counted: answers, outcomes, latencies.
+ *
+ * The caller says what has happened, once; what is made of it is seen in the
+ * view imp_push.metrics.
  */
 #ifndef IMP_COUNTERS_H
 #define IMP_COUNTERS_H

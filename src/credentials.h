@@ -1,6 +1,8 @@
 /*
  * credentials.h
  *		Keeps the transport's certificates and provider tokens up to date.
+ *
+ * For the worker alone, between its transactions.
  */
 #ifndef IMP_CREDENTIALS_H
 #define IMP_CREDENTIALS_H

@@ -5,6 +5,8 @@
  * Owns the bookkeeping in memory, and nothing else: the statements are in
  * plan.c and settle.c.  There are never more generations than messages in
  * flight and one, because a complete one is merged into its predecessor.
+ * Must never let a snapshot be stored that sees a message of which only memory
+ * knows: after a crash nobody would look at it again.
  */
 #include "postgres.h"
 

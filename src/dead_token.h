@@ -1,6 +1,9 @@
 /*
  * dead_token.h
  *		Tokens that APNs has declared dead, and those it was wrong about.
+ *
+ * Takes the transport's word that a token is dead; whether a binding loses it is
+ * found out in SQL (disable_tokens).
  */
 #ifndef IMP_DEAD_TOKEN_H
 #define IMP_DEAD_TOKEN_H

@@ -1,6 +1,8 @@
 /*
  * guard.h
  *		Are these tokens dead, or is everything refused?
+ *
+ * A Guard belongs to one sender.  A push that it holds is in no other list.
  */
 #ifndef IMP_GUARD_H
 #define IMP_GUARD_H

@@ -2,8 +2,9 @@
  * guc.c
  *		The settings of the server: names, units, ranges, descriptions.
  *
- * Checks only what can be judged from the value alone: whether a file or a
- * role exists may change after a reload, so those who use it find out.
+ * Owns the variables that hold them.  Checks only what can be judged from the
+ * value alone: whether a file or a role exists may change after a reload, so
+ * those who use it find out.  Must never read a file or a table.
  */
 #include "postgres.h"
 

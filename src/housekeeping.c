@@ -2,7 +2,9 @@
  * housekeeping.c
  *		What the worker tidies up in small steps.
  *
- * When and how often; what is done is in src/sql/housekeeping.sql.
+ * Owns when and how often; what is done is in src/sql/housekeeping.sql.  Must
+ * never take a step while imp_push.enabled is off, nor one after the other
+ * without a pause: pushes come first.
  */
 #include "postgres.h"
 

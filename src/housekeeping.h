@@ -1,6 +1,8 @@
 /*
  * housekeeping.h
  *		What the worker tidies up in small steps.
+ *
+ * For the worker alone, between its transactions; never raises an error.
  */
 #ifndef IMP_HOUSEKEEPING_H
 #define IMP_HOUSEKEEPING_H

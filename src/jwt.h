@@ -1,6 +1,8 @@
 /*
  * jwt.h
  *		Signs a provider token: a JSON Web Token with ES256.
+ *
+ * When a token may be made, and who shares it, is provider_token.c's business.
  */
 #ifndef IMP_JWT_H
 #define IMP_JWT_H

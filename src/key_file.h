@@ -1,6 +1,9 @@
 /*
  * key_file.h
  *		Keys that live in files: file:NAME in imp_push.key_directory.
+ *
+ * A name from a table never leads out of imp_push.key_directory, and what is
+ * read is a secret: secret_free() it.
  */
 #ifndef IMP_KEY_FILE_H
 #define IMP_KEY_FILE_H

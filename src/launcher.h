@@ -2,6 +2,8 @@
  * launcher.h
  *		The process that keeps one worker in each database of
  *		imp_push.databases.
+ *
+ * It hears from others by shared memory alone (worker_slot.h).
  */
 #ifndef IMP_LAUNCHER_H
 #define IMP_LAUNCHER_H

@@ -1,6 +1,8 @@
 /*
  * refuse.h
  *		Saying what is wrong with a value that is being written.
+ *
+ * In place of CHECK and NOT NULL, whose errors show the whole row.
  */
 #ifndef IMP_REFUSE_H
 #define IMP_REFUSE_H

@@ -1,6 +1,9 @@
 /*
  * session.h
  *		The worker's SQL session: what it is pinned to, and as whom it acts.
+ *
+ * Every transaction of the worker goes through here; none may be open while it
+ * waits for the network.
  */
 #ifndef IMP_SESSION_H
 #define IMP_SESSION_H

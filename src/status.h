@@ -1,6 +1,8 @@
 /*
  * status.h
  *		What the worker tells the world: imp_push.worker_state and the log.
+ *
+ * What stands here is shown to people and logged: never a token or a text.
  */
 #ifndef IMP_STATUS_H
 #define IMP_STATUS_H

@@ -1,6 +1,8 @@
 /*
  * trial.h
  *		Planning with care after a crash.
+ *
+ * For work.c, around each planning, and for the worker's begin and end.
  */
 #ifndef IMP_TRIAL_H
 #define IMP_TRIAL_H

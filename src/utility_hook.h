@@ -1,6 +1,8 @@
 /*
  * utility_hook.h
  *		Commands that concern the worker though nobody told it.
+ *
+ * Never changes what a command does; see utility_hook.c.
  */
 #ifndef IMP_UTILITY_HOOK_H
 #define IMP_UTILITY_HOOK_H

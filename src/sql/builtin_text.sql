@@ -4,7 +4,7 @@
  *
  * Owns imp_push.builtin_text.  The owner edits the texts and adds languages and
  * message types; a dump takes them along.  Which of them a person gets is said
- * in words.sql.
+ * in words.sql.  Must never lose an edited text to a restore.
  */
 
 CREATE TABLE imp_push.builtin_text (

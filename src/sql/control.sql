@@ -1,5 +1,7 @@
 -- Whether this database's workers are to run: imp_push.control, start(), stop().
 -- The server's side (who starts a worker, and when) is in control.c and launcher.c.
+--
+-- Must never be dumped: a restored database is stopped.
 
 -- Not dumped: after a restore nothing is planned until start().
 CREATE TABLE imp_push.control (

@@ -1,5 +1,7 @@
--- Counters: they only grow, also over restarts.  The worker adds to them, at
--- most once a second or with what it writes anyway; view metrics shows them.
+-- Counters: they only grow, also over restarts.
+--
+-- Owns the table.  The worker adds to it, at most once a second or with what it
+-- writes anyway; view metrics shows it.  Nothing may be decided by a counter.
 
 CREATE TABLE imp_push.counter (
 	name	text NOT NULL,

@@ -3,7 +3,7 @@
  *		Push modes and do-not-disturb.
  *
  * Owns imp_push.dnd and the one rule that says what a mode and a silence are
- * at a point in time (01, section 4): dnd_rule().  The plan, simulate,
+ * at a point in time: dnd_rule().  The plan, simulate,
  * explain and get_dnd all ask it.  Must never ask for the time itself.
  */
 

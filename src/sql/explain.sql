@@ -2,6 +2,8 @@
 --
 -- For what is settled it tells the recorded decision, and never judges by
 -- today's state; for what is stored and not settled it asks the plan, now.
+--
+-- Owns nothing and writes nothing.  Must never show a token or a text.
 
 -- What is known of a message: a row for each binding, or one for the whole.
 -- check_no is the check that failed; NULL: all passed, or none was made.

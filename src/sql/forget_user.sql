@@ -1,5 +1,8 @@
 -- forget_user(): erases a person.
 --
+-- Owns the list of tables in which people stand: a table that names a person
+-- belongs on it.  Must never touch what is about others alone.
+--
 -- A push that is on its way at that moment leaves one row in delivery when it
 -- is answered; nothing else comes back.
 

@@ -1,6 +1,8 @@
 -- metrics: what a monitoring system scrapes.
 --
--- Counters come from counter.sql; gauges are looked up when asked.
+-- Owns the view and nothing in it: counters come from counter.sql, gauges are
+-- looked up when asked.  Must never have a label that names a person, a device
+-- or a message.
 
 CREATE VIEW imp_push.metrics AS
 	SELECT m.name, m.labels, m.type, m.value, h.help

@@ -5,6 +5,10 @@
 -- kept silent because a device was online.  They are planned again here, in
 -- one transaction with the end of their stay on the list, and what is to be
 -- pushed joins the waiting pushes.
+--
+-- Owns the second decision, and how far leases have been looked after.  Must
+-- never decide twice on what has been pushed, and never hold up the others for
+-- a message that cannot be planned.
 
 -- Up to when leases that ran out have been looked after.
 CREATE TABLE imp_push.recheck_state (

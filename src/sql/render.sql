@@ -1,7 +1,10 @@
 /*
  * render.sql
- *		The two things of a push that C computes for the plan: the payload and the
- * apns-id.  SQL decides what goes in.
+ *		The two things of a push that C computes for the plan: the payload and
+ *		the apns-id.
+ *
+ * Owns how C is called; SQL decides what goes in.  Both are pure functions of
+ * their arguments and must stay so: each attempt computes them anew.
  */
 CREATE FUNCTION imp_push.render_payload(
 	title              text,

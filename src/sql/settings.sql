@@ -6,7 +6,8 @@
  * on them costs a memcmp and not the locale's rules.
  *
  * Owns imp_push.settings, and the functions by which every table says what is
- * wrong with a value.  There is always exactly one row.
+ * wrong with a value.  There must always be exactly one row, and it must never
+ * take a value that could have a message pushed twice.
  */
 
 /*

@@ -1,4 +1,7 @@
 -- simulate(): what would happen to a message.
+--
+-- Owns the check of its arguments.  Must never write anything, and never have
+-- a rule of its own: decide() says what would happen.
 
 CREATE FUNCTION imp_push.simulate(
 	recipient text,

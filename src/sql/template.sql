@@ -2,7 +2,9 @@
  * template.sql
  *		The app's own texts for notifications.
  *
- * Owns imp_push.template.  How a template is filled is the plan's business.
+ * Owns imp_push.template.  How a template is filled is said in words.sql.  Must
+ * never refuse a placeholder that nobody knows: it is left alone and warned of
+ * when a notification is written.
  */
 
 CREATE TABLE imp_push.template (

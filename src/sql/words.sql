@@ -1,4 +1,4 @@
--- The words of a notification: 01 section 5, level by level.
+-- The words of a notification, level by level ("Texts" in docs/reference.md).
 --
 -- Owns how a title and a body come about.  Never decides whether anybody is
 -- disturbed, and never builds JSON: that is plan.sql.
