@@ -3,8 +3,8 @@
  *		Push modes and do-not-disturb.
  *
  * Owns imp_push.dnd and the one rule that says what a mode and a silence are
- * at a point in time: dnd_rule().  The plan, simulate,
- * explain and get_dnd all ask it.  Must never ask for the time itself.
+ * at a point in time: dnd_rule().  The plan, simulate, explain and get_dnd all
+ * ask it.  Must never ask for the time itself.
  */
 
 CREATE TABLE imp_push.dnd (

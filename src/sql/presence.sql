@@ -115,9 +115,9 @@ CREATE TRIGGER im_node_gone BEFORE DELETE ON imp_push.im_node
 	FOR EACH ROW EXECUTE FUNCTION imp_push.im_node_gone();
 
 /*
- * What a device counts as at a point in time.  Every reader
- * of presence asks here: node_expires_at is that of its row in im_node, NULL
- * without one, and all of it is NULL for a device without a row.
+ * What a device counts as at a point in time.  Every reader of presence asks
+ * here: node_expires_at is that of its row in im_node, NULL without one, and
+ * all of it is NULL for a device without a row.
  */
 CREATE FUNCTION imp_push.device_status(status text, expires_at timestamptz, node_expires_at timestamptz,
 		at timestamptz) RETURNS text
