@@ -73,13 +73,8 @@ COMMENT ON FUNCTION imp_push.ext_filter_excludes(jsonb, jsonb, text) IS
 -- A header of at most 64 bytes without control characters or outer blanks;
 -- what is not fit for one is represented by its hash.
 CREATE FUNCTION imp_push.collapse_id(key text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-	WHEN pg_catalog.octet_length(key) <= 64
-		AND key !~ '[\u0001-\u001f\u007f-\u009f]' AND key = pg_catalog.btrim(key)
-		THEN key
-	ELSE pg_catalog.encode(
-		pg_catalog.sha256(pg_catalog.convert_to(key, 'UTF8')), 'hex') END;
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_collapse_id';
 COMMENT ON FUNCTION imp_push.collapse_id(text) IS
 	'apns-collapse-id for a key: itself, or its SHA-256 in hex where it does not fit into the header';
 

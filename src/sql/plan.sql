@@ -47,17 +47,33 @@ RETURN CASE check_no WHEN 5 THEN 'expired' WHEN 18 THEN 'failed'
 COMMENT ON FUNCTION imp_push.check_status(int) IS
 	'status of a message or push that fails a check';
 
+CREATE TYPE imp_push.decision AS (
+	message_id	bigint,
+	msg_id		text,
+	recipient	text,
+	device_id	text,
+	certificate	text,
+	check_no	int,
+	detail		jsonb,
+	token		text,
+	payload		text,
+	topic		text,
+	push_type	text,
+	priority	int,
+	expiration	bigint,
+	collapse_id	text,
+	apns_id		uuid,
+	expires_at	timestamptz,
+	created_at	timestamptz
+);
+COMMENT ON TYPE imp_push.decision IS
+	'what becomes of a message, or of one of its bindings; check_no NULL is a push, otherwise the first check that fails';
+
 CREATE FUNCTION imp_push.decide(
 	messages imp_push.offline_message[],
 	devices text[], certificates text[],
 	at timestamptz)
-RETURNS TABLE (
-	message_id bigint, msg_id text, recipient text,
-	device_id text, certificate text,
-	check_no int, detail jsonb,
-	token text, payload text, topic text, push_type text, priority int,
-	expiration bigint, collapse_id text, apns_id uuid, expires_at timestamptz,
-	created_at timestamptz)
+RETURNS SETOF imp_push.decision
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 WITH

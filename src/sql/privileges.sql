@@ -99,7 +99,7 @@ BEGIN
 		WHERE p.pronamespace = 'imp_push'::regnamespace
 			AND p.prorettype <> 'trigger'::regtype
 			AND (p.provolatile <> 'v' AND NOT p.prosecdef
-				OR p.proname IN ('plan_messages', 'plan_waiting', 'plan_direct',
+				OR p.proname IN ('plan_messages', 'record_decisions', 'plan_waiting', 'plan_direct',
 					'plan_swallowed', 'recheck_unacknowledged',
 					'settle', 'settle_direct',
 					'fail_message', 'disable_tokens', 'revive_tokens', 'store_cursor',
@@ -118,4 +118,5 @@ COMMENT ON FUNCTION imp_push.grant_worker(regrole) IS
 REVOKE ALL ON ALL TABLES IN SCHEMA imp_push FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA imp_push FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA imp_push FROM PUBLIC;
+REVOKE ALL ON TYPE imp_push.decision FROM PUBLIC;
 REVOKE ALL ON TYPE imp_push.planned_push FROM PUBLIC;

@@ -56,122 +56,31 @@ RETURN COALESCE(
 COMMENT ON FUNCTION imp_push.builtin_word(jsonb, text, text, text) IS
 	'a built-in text in the language, else in the fallback, else in English';
 
--- One pass over the pattern: it is cut at {text}, {sender} is put into the
--- pieces, and what was put in is never looked at again.
+-- The filling in of a pattern is fill.c's: in one pass, and what was put in is
+-- never looked at again.
 CREATE FUNCTION imp_push.fill_summary(pattern text, sender text, said text)
 RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (
-	SELECT pg_catalog.string_agg(
-		pg_catalog.replace(piece, '{sender}', sender), said ORDER BY place)
-	FROM pg_catalog.string_to_table(pattern, '{text}')
-		WITH ORDINALITY AS pieces(piece, place));
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_fill_summary';
 COMMENT ON FUNCTION imp_push.fill_summary(text, text, text) IS
 	'the built-in text summary with {sender} and {text} filled in';
 
--- Templates, too, are filled in one pass: the pattern is cut into
--- placeholders and what lies between them.
-CREATE FUNCTION imp_push.template_pieces(pattern text)
-RETURNS TABLE (piece text, place bigint)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT found.match[1], found.place
-	FROM pg_catalog.regexp_matches(pattern,
-			'(\{\$\w+\}|\{[0-9]+\}|[^{]+|\{)', 'g')
-		WITH ORDINALITY AS found(match, place);
-END;
-COMMENT ON FUNCTION imp_push.template_pieces(text) IS
-	'a template cut into {$names}, {numbers} and the text between them';
-
-CREATE FUNCTION imp_push.fill_name(piece text, sender text, said text,
-								   dynamic_from text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE piece
-	WHEN '{$fromNickname}' THEN sender
-	WHEN '{$msg}' THEN said
-	WHEN '{$dynamicFrom}' THEN dynamic_from
-	ELSE piece END;
-COMMENT ON FUNCTION imp_push.fill_name(text, text, text, text) IS
-	'what stands for a piece of a template: the three built-in names, anything else as it is';
-
--- An argument that is not a string is as if missing: the empty string.  What
+-- An argument that is missing or is not a string is the empty string.  In
+-- arguments the three built-in names are filled in, and nothing else.  What
 -- lies behind the first 5,120 bytes is not put in (ext_shown()).
-CREATE FUNCTION imp_push.template_argument(args jsonb, placeholder text)
-RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN pg_catalog.length(placeholder) < 8 THEN
-	imp_push.ext_shown(imp_push.ext_text(
-		args -> pg_catalog.btrim(placeholder, '{}')::int)) END;
-COMMENT ON FUNCTION imp_push.template_argument(jsonb, text) IS
-	'the argument for {0}, {1} …, NULL if there is none';
-
-CREATE FUNCTION imp_push.fill_argument(args jsonb, placeholder text,
-									   sender text, said text,
-									   dynamic_from text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE((
-	SELECT pg_catalog.string_agg(f.filled, '' ORDER BY f.place)
-	FROM (
-		SELECT n.filled, n.place,
-			pg_catalog.sum(pg_catalog.octet_length(n.filled)) OVER (ORDER BY n.place)
-				- pg_catalog.octet_length(n.filled) AS bytes_before
-		FROM (
-			SELECT imp_push.fill_name(p.piece, sender, said, dynamic_from) AS filled,
-				p.place
-			FROM imp_push.template_pieces(
-				imp_push.template_argument(args, placeholder)) p
-			OFFSET 0) n) f
-	WHERE f.bytes_before <= 5120), '');
-COMMENT ON FUNCTION imp_push.fill_argument(jsonb, text, text, text, text) IS
-	'the argument that {0}, {1} … stands for, with the three built-in names in it filled in';
-
 CREATE FUNCTION imp_push.fill_template(pattern text, args jsonb, sender text,
 									   said text, dynamic_from text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE((
-	SELECT pg_catalog.string_agg(f.filled, '' ORDER BY f.place)
-	FROM (
-		SELECT n.filled, n.place,
-			pg_catalog.sum(pg_catalog.octet_length(n.filled)) OVER (ORDER BY n.place)
-				- pg_catalog.octet_length(n.filled) AS bytes_before
-		FROM (
-			SELECT CASE WHEN p.piece ~ '^\{[0-9]+\}$' THEN
-					imp_push.fill_argument(args, p.piece, sender, said, dynamic_from)
-				ELSE
-					imp_push.fill_name(p.piece, sender, said, dynamic_from)
-				END AS filled, p.place
-			FROM imp_push.template_pieces(pattern) p
-			OFFSET 0) n) f
-	WHERE f.bytes_before <= 5120), '');
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_fill_template';
 COMMENT ON FUNCTION imp_push.fill_template(text, jsonb, text, text, text) IS
-	'a template filled in, in one pass: what was put in is never expanded again';
+	'a template filled in: {0}, {1} … with the arguments, and the three built-in names';
 
--- What a person who wrote the template or the arguments should hear of.
 CREATE FUNCTION imp_push.template_warnings(part text, pattern text, args jsonb)
 RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (
-	SELECT COALESCE(pg_catalog.array_agg(part || ': ' || w.warning
-		ORDER BY w.warning COLLATE pg_catalog."C"), '{}')
-	FROM (
-		SELECT DISTINCT CASE
-			WHEN p.piece ~ '^\{[0-9]+\}$' THEN
-				CASE WHEN imp_push.template_argument(args, p.piece) IS NULL
-					THEN 'missing argument ' || pg_catalog."left"(p.piece, 10) END
-			WHEN p.piece ~ '^\{\$\w+\}$'
-				AND p.piece NOT IN ('{$fromNickname}', '{$msg}', '{$dynamicFrom}')
-				THEN 'unknown name ' || pg_catalog."left"(p.piece, 64)
-			END
-		FROM imp_push.template_pieces(pattern) p
-		UNION ALL
-		SELECT CASE WHEN pg_catalog.jsonb_array_length(args) - 1
-				> COALESCE(pg_catalog.max(pg_catalog.btrim(p.piece, '{}')::numeric), -1)
-			THEN 'surplus arguments' END
-		FROM imp_push.template_pieces(pattern) p
-		WHERE p.piece ~ '^\{[0-9]+\}$') w(warning)
-	WHERE w.warning IS NOT NULL);
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_template_warnings';
 COMMENT ON FUNCTION imp_push.template_warnings(text, text, jsonb) IS
-	'what does not fit together between the title or the content of a template and its arguments';
+	'what a person who wrote the title or the content of a template or its arguments should hear of: what does not fit together';
 
 -- Title and body for one recipient.
 CREATE FUNCTION imp_push.words(

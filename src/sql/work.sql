@@ -5,33 +5,27 @@
 -- down what needs no network, and hands out the rest.  A message whose every
 -- binding is pushed leaves no row here; its first settle does that.
 
--- A first attempt.  If only some of a message's bindings are pushed, each of
--- the others has an outcome now; so that a crash does not lose the pushes,
--- they get a row in the same transaction.
-CREATE FUNCTION imp_push.plan_messages(ids bigint[], at timestamptz)
-RETURNS SETOF imp_push.planned_push
+-- What needs no network: the outcome of those who get nothing.  If only some of
+-- a message's bindings are pushed, each of the others has an outcome now; so
+-- that a crash does not lose the pushes, they get a row in the same
+-- transaction.
+CREATE FUNCTION imp_push.record_decisions(decided imp_push.decision[],
+										  with_outcome bigint[], at timestamptz)
+RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	messages CONSTANT imp_push.offline_message[] := ARRAY(
-		SELECT m FROM imp_push.offline_message m WHERE m.id = ANY (ids));
 	current_slot CONSTANT smallint := imp_push.log_slot();
 BEGIN
-	RETURN QUERY
-	WITH decided AS MATERIALIZED (
-		SELECT d.*,
-			bool_or(d.check_no IS NOT NULL)
-				OVER (PARTITION BY d.message_id) AS has_outcome
-		FROM imp_push.decide(messages, NULL, NULL, at) d
-	), logged AS (
+	WITH logged AS (
 		INSERT INTO imp_push.delivery_log
 			(slot, message_id, msg_id, recipient, device_id, certificate,
 			 status, reason, detail, apns_id, attempts, decided_at, finished_at)
 		SELECT current_slot, d.message_id, d.msg_id, d.recipient, d.device_id,
 			d.certificate, imp_push.check_status(d.check_no),
 			imp_push.check_reason(d.check_no), d.detail, d.apns_id, 0, at, at
-		FROM decided d
+		FROM unnest(decided) d
 			CROSS JOIN imp_push.settings s
 		WHERE d.check_no IS NOT NULL
 			AND (s.record_suppressed
@@ -40,29 +34,51 @@ BEGIN
 				OR (s.push_unacknowledged
 					AND imp_push.check_reason(d.check_no) = 'online'))
 		RETURNING status, reason
-	), counted AS (
-		INSERT INTO imp_push.counter AS c (name, labels, value)
-		SELECT 'imp_push_decisions_total',
-			jsonb_build_object('status', l.status, 'reason', l.reason), count(*)
-		FROM logged l
-		GROUP BY l.status, l.reason
-		ON CONFLICT (name, labels) DO UPDATE SET value = c.value + EXCLUDED.value
-	), parked AS (
-		INSERT INTO imp_push.waiting
-			(message_id, device_id, certificate, recipient, msg_id, apns_id,
-			 attempts, due, expires_at, since, decided_at)
-		SELECT d.message_id, d.device_id, d.certificate, d.recipient, d.msg_id,
-			d.apns_id, 0, at, d.expires_at, at, at
-		FROM decided d
-		WHERE d.check_no IS NULL AND d.has_outcome
 	)
+	INSERT INTO imp_push.counter AS c (name, labels, value)
+	SELECT 'imp_push_decisions_total',
+		jsonb_build_object('status', l.status, 'reason', l.reason), count(*)
+	FROM logged l
+	GROUP BY l.status, l.reason
+	ON CONFLICT (name, labels) DO UPDATE SET value = c.value + EXCLUDED.value;
+
+	INSERT INTO imp_push.waiting
+		(message_id, device_id, certificate, recipient, msg_id, apns_id,
+		 attempts, due, expires_at, since, decided_at)
+	SELECT d.message_id, d.device_id, d.certificate, d.recipient, d.msg_id,
+		d.apns_id, 0, at, d.expires_at, at, at
+	FROM unnest(decided) d
+	WHERE d.check_no IS NULL AND d.message_id = ANY (with_outcome);
+END
+$$;
+COMMENT ON FUNCTION imp_push.record_decisions(imp_push.decision[], bigint[], timestamptz) IS
+	'writes what needs no network: outcomes, and the rows of pushes whose message has some; with_outcome are the messages of those';
+
+-- A first attempt.  Most messages are pushed to all of their bindings, and then
+-- nothing is written.
+CREATE FUNCTION imp_push.plan_messages(ids bigint[], at timestamptz)
+RETURNS SETOF imp_push.planned_push
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	messages CONSTANT imp_push.offline_message[] := ARRAY(
+		SELECT m FROM imp_push.offline_message m WHERE m.id = ANY (ids));
+	decided CONSTANT imp_push.decision[] := ARRAY(
+		SELECT d FROM imp_push.decide(messages, NULL, NULL, at) d);
+	with_outcome CONSTANT bigint[] := ARRAY(
+		SELECT d.message_id FROM unnest(decided) d WHERE d.check_no IS NOT NULL);
+BEGIN
+	IF with_outcome <> '{}' THEN
+		PERFORM imp_push.record_decisions(decided, with_outcome, at);
+	END IF;
+	RETURN QUERY
 	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
 		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0, d.has_outcome, false,
-		d.created_at
-	FROM decided d
-	WHERE d.check_no IS NULL
-	ORDER BY d.message_id;
+		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0,
+		d.message_id = ANY (with_outcome), false, d.created_at
+	FROM unnest(decided) d
+	WHERE d.check_no IS NULL;
 END
 $$;
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
