@@ -59,7 +59,8 @@ DELETE FROM imp_push.housekeeping_state;
 DELETE FROM imp_push.delivery_log;
 DELETE FROM imp_push.delivery_ring;
 
--- The ring: seven days in seven tables, the eighth is emptied and written next.
+-- The ring: three days in three tables, the fourth is emptied and written next.
+UPDATE imp_push.settings SET delivery_retention = '3 days';
 CREATE FUNCTION pg_temp.settled(n int, at timestamptz) RETURNS void LANGUAGE sql AS $$
 	SELECT imp_push.settle(ARRAY[n::bigint], ARRAY['m' || n], '{bob}', '{iphone}', '{app}', ARRAY[imp_push.apns_id('bob', 'm' || n, 'iphone', 'app')], '{sent}', ARRAY[NULL::text], ARRAY[NULL::jsonb],
 		'{200}', '{1}', '{false}', ARRAY[NULL::timestamptz], ARRAY[NULL::timestamptz], ARRAY[at], ARRAY[at]) $$;
@@ -78,7 +79,7 @@ BEGIN
 END $$;
 SELECT slot, since FROM imp_push.delivery_ring;
 SELECT slot, tableoid::regclass AS stored_in, msg_id, finished_at FROM imp_push.delivery_log ORDER BY finished_at;
--- At least delivery_retention: the oldest is 7 days old when its table is emptied.
+-- At least delivery_retention: the oldest is 3 days old when its table is emptied.
 SELECT min(finished_at) FROM imp_push.delivery;
 SELECT imp_push.turn_delivery_ring('2024-06-11 00:00+00');
 SELECT min(finished_at) FROM imp_push.delivery;
@@ -88,7 +89,7 @@ SELECT imp_push.turn_delivery_ring('2025-06-11 00:00+00');
 SELECT count(*), min(finished_at) FROM imp_push.delivery;
 SELECT slot, since FROM imp_push.delivery_ring;
 -- Another retention turns it at another speed.
-UPDATE imp_push.settings SET delivery_retention = '14 days';
+UPDATE imp_push.settings SET delivery_retention = '6 days';
 SELECT imp_push.turn_delivery_ring('2025-06-12 23:59+00');
 SELECT slot FROM imp_push.delivery_ring;
 SELECT imp_push.turn_delivery_ring('2025-06-13 00:00+00');

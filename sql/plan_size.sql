@@ -93,7 +93,7 @@ INSERT INTO imp_push.contact_remark (user_id, contact_id, remark) SELECT 'user' 
 INSERT INTO imp_push.offline_message (id, recipient, sender, conversation_id, msg_id, body, created_at, queued_xid)
 SELECT n, 'user' || n % 100000 + 1, 'user' || n % 5000 + 7, 'user' || n % 5000 + 7, 'm' || n, 'hello', '2024-06-03 04:00+00', '5' FROM generate_series(1, 100000) n;
 INSERT INTO imp_push.delivery_log (slot, message_id, msg_id, recipient, device_id, certificate, status, attempts, decided_at, finished_at)
-SELECT n % 8, n, 'm' || n, 'user' || n % 100000 + 1, 'iphone', 'app', 'sent', 1, '2024-06-03', '2024-06-03'::timestamptz + make_interval(secs => n) FROM generate_series(50001, 100000) n;
+SELECT n % 4, n, 'm' || n, 'user' || n % 100000 + 1, 'iphone', 'app', 'sent', 1, '2024-06-03', '2024-06-03'::timestamptz + make_interval(secs => n) FROM generate_series(50001, 100000) n;
 INSERT INTO imp_push.waiting (message_id, device_id, certificate, recipient, msg_id, apns_id, attempts, due, expires_at, since, decided_at)
 SELECT n, 'iphone', 'calls', 'user' || n % 100000 + 1, 'm' || n, imp_push.apns_id('user' || n % 100000 + 1, 'm' || n, 'iphone', 'calls'), 1, '2024-06-04', '2024-06-05', '2024-06-03', '2024-06-03' FROM generate_series(80001, 100000) n;
 RESET session_replication_role;

@@ -42,7 +42,7 @@ mkdir $space or die "$space: $!\n";
 $node->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$space'");
 $node->safe_psql('postgres',
 	"ALTER TABLE imp_push.delivery_log_$_ SET TABLESPACE small")
-  foreach 0 .. 7;
+  foreach 0 .. 3;
 bind_users($node, $users);
 insert_message($node, 'user1', 'hello', msg_id => 'first');
 wait_settled($node);

@@ -14,8 +14,9 @@ COMMENT ON COLUMN imp_push.housekeeping_state.one_row IS 'there is at most one r
 COMMENT ON COLUMN imp_push.housekeeping_state.trimmed_to IS
 	'offline_message.id up to which the limits of the store have been looked after';
 
--- The ring delivery_log: seven tables hold delivery_retention, the eighth is
--- the one that is emptied and written next.
+-- The ring delivery_log: three tables hold delivery_retention, the fourth is
+-- the one that is emptied and written next.  (More tables would keep less
+-- beyond the retention, and each of them is looked into for each message.)
 CREATE FUNCTION imp_push.turn_delivery_ring(at timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -32,8 +33,8 @@ BEGIN
 		INSERT INTO imp_push.delivery_ring (slot, since) VALUES (0, at);
 		RETURN;
 	END IF;
-	next_slot := (ring.slot + 1) % 8;
-	IF at < ring.since + retention / 7
+	next_slot := (ring.slot + 1) % 4;
+	IF at < ring.since + retention / 3
 		-- after the retention was raised, or the clock was set
 		OR EXISTS (
 			SELECT

@@ -96,7 +96,8 @@ message AS (
 			WHEN before.message_id IS NOT NULL THEN 6
 		END AS failed,
 		before.message_id AS earlier_message_id,
-		m.ext -> 'em_at_list' AS outer_mentions
+		m.ext -> 'em_at_list' AS outer_mentions,
+		s AS settings
 	FROM unnest(messages, devices, certificates)
 			AS m(id, recipient, sender, chat_type, conversation_id, msg_id, type,
 				body, sender_name, ext, translations, created_at, expires_at,
@@ -129,10 +130,10 @@ person AS (
 			WHEN m.failed IS NOT NULL THEN m.failed
 			WHEN live.device_id IS NOT NULL THEN 7
 			WHEN quiet.silent AND NOT m.is_forced THEN 8
-			WHEN quiet.mode = 'none' AND NOT (m.is_forced AND s.force_bypasses_mode)
+			WHEN quiet.mode = 'none' AND NOT (m.is_forced AND (m.settings).force_bypasses_mode)
 				THEN 9
 			WHEN quiet.mode = 'mention_only'
-				AND NOT (m.is_forced AND s.force_bypasses_mode)
+				AND NOT (m.is_forced AND (m.settings).force_bypasses_mode)
 				AND NOT imp_push.ext_mentions(
 					COALESCE(imp_push.ext_mention_list(m.outer_mentions),
 						imp_push.ext_mention_list(m.apns -> 'em_at_list')),
@@ -142,14 +143,13 @@ person AS (
 		live.detail AS live_detail, quiet.mode, quiet.mode_from,
 		quiet.silent_by, quiet.silent_until
 	FROM message m
-		CROSS JOIN imp_push.settings s
 		LEFT JOIN LATERAL (
 			SELECT o.device_id,
 				pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
 					'device_id', o.device_id, 'session', o.session,
 					'node', o.node, 'since', o.changed_at)) AS detail
 			FROM imp_push.live_device(at) o
-			WHERE m.failed IS NULL AND s.multi_device_policy = 'all_offline'
+			WHERE m.failed IS NULL AND (m.settings).multi_device_policy = 'all_offline'
 				AND o.user_id = m.recipient
 			ORDER BY o.device_id
 			LIMIT 1
@@ -168,8 +168,8 @@ person AS (
 							CASE m.chat_type WHEN 'chat' THEN m.sender
 								ELSE m.conversation_id END
 				CROSS JOIN LATERAL imp_push.dnd_rule(at, app, conversation,
-					p.time_zone, s.default_time_zone) rule
-			WHERE m.failed IS NULL AND live.device_id IS NULL AND s.advanced_features
+					p.time_zone, (m.settings).default_time_zone) rule
+			WHERE m.failed IS NULL AND live.device_id IS NULL AND (m.settings).advanced_features
 				AND COALESCE(app.user_id, conversation.user_id) IS NOT NULL
 			LIMIT 1
 		) quiet ON true
@@ -289,12 +289,11 @@ rendered AS (
 		END AS payload,
 		kind.background
 	FROM binding b
-		CROSS JOIN imp_push.settings s
 		CROSS JOIN vocabulary v
 		CROSS JOIN LATERAL (
-			SELECT imp_push.language_key(COALESCE(b.language, s.default_language))
+			SELECT imp_push.language_key(COALESCE(b.language, (b.settings).default_language))
 					AS language,
-				imp_push.language_key(s.default_language) AS fallback
+				imp_push.language_key((b.settings).default_language) AS fallback
 			OFFSET 0
 		) tag
 		LEFT JOIN LATERAL (
@@ -304,7 +303,7 @@ rendered AS (
 				b.translations, b.apns, b.push, b.templates,
 				COALESCE(b.display_style, 'simple'),
 				tag.language,
-				b.template, s.advanced_features,
+				b.template, (b.settings).advanced_features,
 				tag.fallback,
 				v.texts) x
 			WHERE b.binding_failed IS NULL

@@ -87,7 +87,7 @@ BEGIN
 		TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT ON imp_push.delivery_log TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT, DELETE ON imp_push.trial TO %s', role);
-	FOR slot IN 0..7 LOOP
+	FOR slot IN 0..3 LOOP
 		EXECUTE format('GRANT TRUNCATE ON imp_push.delivery_log_%s TO %s', slot, role);
 	END LOOP;
 

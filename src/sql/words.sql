@@ -82,6 +82,15 @@ AS 'MODULE_PATHNAME', 'imp_push_template_warnings';
 COMMENT ON FUNCTION imp_push.template_warnings(text, text, jsonb) IS
 	'what a person who wrote the title or the content of a template or its arguments should hear of: what does not fit together';
 
+-- A template that was asked for at a level above the one that was found.
+CREATE FUNCTION imp_push.absent_template(name text, found int, level int)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN name IS NOT NULL AND level < COALESCE(found, 4)
+	THEN ARRAY['no template ' || pg_catalog."left"(name, 64)] END;
+COMMENT ON FUNCTION imp_push.absent_template(text, int, int) IS
+	'the warning that there is no such template, found being the level of the one that is used; else NULL';
+
 -- Title and body for one recipient.
 CREATE FUNCTION imp_push.words(
 	recipient text, sender text, sender_name text, is_group boolean, type text,
@@ -118,7 +127,10 @@ BEGIN ATOMIC
 				THEN 'sender' END,
 			CASE WHEN made.name IS NOT NULL THEN 'template ' || made.name END,
 			'display style ' || display_style),
-		absent.warnings
+		-- those that were asked for in vain before that
+		imp_push.absent_template(wanted.directed, chosen.level, 1)
+			|| imp_push.absent_template(wanted.outer_one, chosen.level, 2)
+			|| imp_push.absent_template(wanted.own, chosen.level, 3)
 			|| CASE WHEN chosen.name IS NOT NULL THEN
 					imp_push.template_warnings('title', chosen.title, chosen.title_args)
 					|| imp_push.template_warnings('content', chosen.content,
@@ -181,16 +193,6 @@ BEGIN ATOMIC
 			ORDER BY l.level
 			LIMIT 1
 		) chosen ON true
-		LEFT JOIN LATERAL (
-			-- those that were asked for in vain before that
-			SELECT pg_catalog.array_agg('no template ' || pg_catalog."left"(n.name, 64)
-				ORDER BY n.level) AS warnings
-			FROM (VALUES (1, wanted.directed), (2, wanted.outer_one), (3, wanted.own))
-				n(level, name)
-			WHERE n.name IS NOT NULL
-				AND n.level < COALESCE(chosen.level, 4)
-				AND COALESCE(wanted.directed, wanted.outer_one, wanted.own) IS NOT NULL
-		) absent ON true
 		LEFT JOIN LATERAL (
 			SELECT t.name, t.title, t.content
 			FROM imp_push.template t
