@@ -10,7 +10,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -71,20 +70,37 @@ push_init(MemoryContext parent)
 										 ALLOCSET_DEFAULT_SIZES);
 }
 
-static Message *
-message_from_row(HeapTuple row, TupleDesc desc, Generation *generation)
+/* A row of imp_push.planned_push, by column. */
+typedef struct PlannedRow
 {
-	char	   *msg_id = SPI_getvalue(row, desc, PLANNED_MSG_ID);
-	char	   *recipient = SPI_getvalue(row, desc, PLANNED_RECIPIENT);
+	Datum		values[PLANNED_END];
+	bool		nulls[PLANNED_END];
+} PlannedRow;
+
+/* NULL for NULL; jsonb comes out as text, too. */
+static char *
+text_of(const PlannedRow *row, int column)
+{
+	if (row->nulls[column])
+		return NULL;
+	if (column == PLANNED_DETAIL)
+		return DatumGetCString(DirectFunctionCall1(jsonb_out,
+												   row->values[column]));
+	return TextDatumGetCString(row->values[column]);
+}
+
+static Message *
+message_from_row(const PlannedRow *row, Generation *generation)
+{
+	char	   *msg_id = text_of(row, PLANNED_MSG_ID);
+	char	   *recipient = text_of(row, PLANNED_RECIPIENT);
 	Size		msg_id_size = strlen(msg_id) + 1;
 	Size		recipient_size = strlen(recipient) + 1;
 	Message    *message;
-	bool		isnull;
 
 	message = MemoryContextAllocZero(push_context, sizeof(Message) +
 									 msg_id_size + recipient_size);
-	message->id = DatumGetInt64(SPI_getbinval(row, desc, PLANNED_MESSAGE_ID,
-											  &isnull));
+	message->id = DatumGetInt64(row->values[PLANNED_MESSAGE_ID]);
 	message->msg_id = (char *) (message + 1);
 	memcpy(message->msg_id, msg_id, msg_id_size);
 	message->recipient = message->msg_id + msg_id_size;
@@ -96,7 +112,7 @@ message_from_row(HeapTuple row, TupleDesc desc, Generation *generation)
 
 /* Allocates a push with its texts behind it. */
 static Push *
-allocate_push(HeapTuple row, TupleDesc desc)
+allocate_push(const PlannedRow *row)
 {
 	char	   *texts[lengthof(push_texts)];
 	Size		size = sizeof(Push);
@@ -105,8 +121,7 @@ allocate_push(HeapTuple row, TupleDesc desc)
 
 	for (int i = 0; i < lengthof(push_texts); i++)
 	{
-		/* jsonb comes out as text, too */
-		texts[i] = SPI_getvalue(row, desc, push_texts[i].column);
+		texts[i] = text_of(row, push_texts[i].column);
 		if (texts[i] != NULL)
 			size += strlen(texts[i]) + 1;
 	}
@@ -128,44 +143,36 @@ allocate_push(HeapTuple row, TupleDesc desc)
 }
 
 Push *
-push_from_row(HeapTuple row, TupleDesc desc, Generation *generation,
+push_from_row(HeapTuple tuple, TupleDesc desc, Generation *generation,
 			  Message *previous)
 {
-	int64		message_id;
+	PlannedRow	row;
 	Push	   *push;
-	bool		isnull;
 
-	push = allocate_push(row, desc);
-	if (push->payload == NULL || push->token == NULL)
-	{
-		pfree(push);
+	Assert(desc->natts == PLANNED_END - 1);
+	heap_deform_tuple(tuple, desc, row.values + 1, row.nulls + 1);
+	if (row.nulls[PLANNED_PAYLOAD] || row.nulls[PLANNED_TOKEN])
 		elog(ERROR, "a push was planned without token or payload");
-	}
+
+	push = allocate_push(&row);
 	push->payload_length = strlen(push->payload);
-	push->priority = DatumGetInt32(SPI_getbinval(row, desc, PLANNED_PRIORITY,
-												 &isnull));
-	push->expiration = DatumGetInt64(SPI_getbinval(row, desc,
-												   PLANNED_EXPIRATION, &isnull));
-	push->expires_at = DatumGetTimestampTz(SPI_getbinval(row, desc,
-														 PLANNED_EXPIRES_AT, &isnull));
-	push->created_at = DatumGetTimestampTz(SPI_getbinval(row, desc,
-														 PLANNED_CREATED_AT, &isnull));
-	push->attempts = DatumGetInt32(SPI_getbinval(row, desc, PLANNED_ATTEMPTS,
-												 &isnull));
-	strlcpy(push->apns_id, SPI_getvalue(row, desc, PLANNED_APNS_ID),
+	push->priority = DatumGetInt32(row.values[PLANNED_PRIORITY]);
+	push->expiration = DatumGetInt64(row.values[PLANNED_EXPIRATION]);
+	push->expires_at = DatumGetTimestampTz(row.values[PLANNED_EXPIRES_AT]);
+	push->created_at = DatumGetTimestampTz(row.values[PLANNED_CREATED_AT]);
+	push->attempts = DatumGetInt32(row.values[PLANNED_ATTEMPTS]);
+	push->waiting = DatumGetBool(row.values[PLANNED_WAITING]);
+	push->probe = DatumGetBool(row.values[PLANNED_PROBE]);
+	strlcpy(push->apns_id,
+			DatumGetCString(DirectFunctionCall1(uuid_out,
+												row.values[PLANNED_APNS_ID])),
 			sizeof(push->apns_id));
-	push->waiting = DatumGetBool(SPI_getbinval(row, desc, PLANNED_WAITING,
-											   &isnull));
 
-	push->probe = DatumGetBool(SPI_getbinval(row, desc, PLANNED_PROBE,
-											 &isnull));
-
-	message_id = DatumGetInt64(SPI_getbinval(row, desc, PLANNED_MESSAGE_ID,
-											 &isnull));
-	if (previous != NULL && previous->id == message_id)
+	if (previous != NULL &&
+		previous->id == DatumGetInt64(row.values[PLANNED_MESSAGE_ID]))
 		push->message = previous;
 	else
-		push->message = message_from_row(row, desc, generation);
+		push->message = message_from_row(&row, generation);
 	dlist_push_tail(&push->message->pushes, &push->sibling);
 	if (push->waiting)
 	{

@@ -85,7 +85,7 @@ extern void push_init(MemoryContext parent);
  * Makes a push of a row of imp_push.planned_push; it belongs to the message
  * of the push before it, if that has the same id.
  */
-extern Push *push_from_row(HeapTuple row, TupleDesc desc,
+extern Push *push_from_row(HeapTuple tuple, TupleDesc desc,
 						   Generation *generation, Message *previous);
 
 /* The transaction that planned it has been committed. */

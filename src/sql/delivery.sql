@@ -132,7 +132,7 @@ AS $$
 DECLARE
 	cancel_reason CONSTANT text :=
 		COALESCE(current_setting('imp_push.cancel_reason', true), 'acknowledged');
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 	record_whole CONSTANT boolean :=
 		(SELECT s.record_suppressed FROM imp_push.settings s);
 BEGIN

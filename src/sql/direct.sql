@@ -146,7 +146,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 BEGIN
 	RETURN QUERY
 	WITH decided AS MATERIALIZED (
@@ -213,7 +213,7 @@ BEGIN ATOMIC
 	INSERT INTO imp_push.delivery_log
 		(slot, msg_id, recipient, device_id, certificate, status, reason,
 		 apns_id, apns_status, attempts, decided_at, finished_at)
-	SELECT imp_push.log_slot(), e.msg_id, e.recipient,
+	SELECT (SELECT ring.slot FROM imp_push.log_slot() ring), e.msg_id, e.recipient,
 		NULLIF(e.device_id, ''), e.certificate, e.status, e.reason, e.apns_id,
 		e.apns_status, e.attempts, e.decided_at, COALESCE(e.finished_at, e.decided_at)
 	FROM ended e;

@@ -28,7 +28,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 	messages imp_push.offline_message[];
 	devices text[];
 	certificates text[];

@@ -18,7 +18,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 BEGIN
 	INSERT INTO imp_push.delivery_log
 		(slot, message_id, msg_id, recipient, device_id, certificate, status,
@@ -90,7 +90,7 @@ BEGIN ATOMIC
 	INSERT INTO imp_push.delivery_log
 		(slot, message_id, msg_id, recipient, device_id, certificate, status,
 		 reason, apns_id, apns_status, attempts, decided_at, finished_at)
-	SELECT imp_push.log_slot(), f.message_id, f.msg_id, f.recipient, f.device_id,
+	SELECT (SELECT ring.slot FROM imp_push.log_slot() ring), f.message_id, f.msg_id, f.recipient, f.device_id,
 		f.certificate, 'failed', fail_message.reason, f.apns_id, f.apns_status,
 		COALESCE(f.attempts, 0), fail_message.at, fail_message.at
 	FROM (

@@ -16,7 +16,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 BEGIN
 	WITH logged AS (
 		INSERT INTO imp_push.delivery_log
@@ -277,7 +277,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	current_slot CONSTANT smallint := imp_push.log_slot();
+	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 	messages imp_push.offline_message[];
 	devices text[];
 	certs text[];
