@@ -134,7 +134,7 @@ SELECT imp_push.revive_tokens('app', '{b0b0}');
 SELECT imp_push.fail_message(4, 'XX000', now());
 SELECT imp_push.store_cursor(0::smallint, pg_current_snapshot());
 SELECT imp_push.housekeeping('2024-06-03 04:00+00'), imp_push.recheck_unacknowledged('2024-06-03 04:00+00', 10);
-SELECT imp_push.housekeeping('2024-06-05 04:00+00'); -- turns the ring, with TRUNCATE
+SELECT imp_push.housekeeping('2024-06-06 04:00+00'); -- turns the ring, with TRUNCATE
 SELECT slot FROM imp_push.delivery_ring;
 SELECT imp_push.evict_messages('{4}');
 SELECT started FROM imp_push.control;

@@ -114,7 +114,7 @@ FROM unnest('{regress_imp_app,regress_imp_monitor,regress_imp_worker,regress_imp
 		'CREATE OPERATOR imp_push.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)',
 		'CREATE TRIGGER x BEFORE INSERT ON imp_push.offline_message FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
 		'CREATE RULE x AS ON INSERT TO imp_push.offline_message DO ALSO SELECT 1', 'CREATE POLICY x ON imp_push.certificate_key', 'CREATE INDEX ON imp_push.device_token (token)',
-		'CREATE TEMP TABLE x () INHERITS (imp_push.device_token)', 'CREATE TEMP TABLE x (c imp_push.planned_push)',
+		'CREATE TEMP TABLE x () INHERITS (imp_push.device_token)', 'CREATE TEMP TABLE x (c imp_push.planned_push)', 'CREATE TEMP TABLE x (c imp_push.decision)',
 		'ALTER TABLE imp_push.certificate_key DISABLE ROW LEVEL SECURITY', 'ALTER TABLE imp_push.offline_message DISABLE TRIGGER ALL', 'ALTER FUNCTION imp_push.explain(text, text) RESET ALL',
 		'CREATE STATISTICS x ON user_id, token FROM imp_push.device_token', 'DROP EXTENSION imp_push', 'ALTER EXTENSION imp_push UPDATE']) statement
 WHERE pg_temp.may(role, 'x', statement) <> '' ORDER BY role, statement COLLATE "C";
