@@ -52,6 +52,46 @@ CREATE TRIGGER builtin_text_check_value BEFORE INSERT OR UPDATE ON imp_push.buil
 	EXECUTE FUNCTION imp_push.refuse('value', 'shown', 'It must be a text.',
 		'Delete the row to fall back to the default language.');
 
+CREATE FUNCTION imp_push.language_key(tag text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.replace(pg_catalog.lower(tag), '_', '-');
+COMMENT ON FUNCTION imp_push.language_key(text) IS
+	'a language tag as languages are compared: zh_Hans and zh-hans are the same';
+
+-- What a plan reads: all texts in one row, for it would take longer to gather
+-- them for a message than to decide about it.
+CREATE TABLE imp_push.vocabulary (
+	one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
+	texts jsonb NOT NULL
+);
+COMMENT ON TABLE imp_push.vocabulary IS
+'builtin_text as one value, written by a trigger; not dumped';
+COMMENT ON COLUMN imp_push.vocabulary.one_row IS 'there is one row';
+COMMENT ON COLUMN imp_push.vocabulary.texts IS
+'key → language, as language_key() has it → text';
+INSERT INTO imp_push.vocabulary (texts) VALUES ('{}');
+
+CREATE FUNCTION imp_push.builtin_text_to_vocabulary() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- one writer after the other, so that each sees what the one before wrote
+	PERFORM FROM imp_push.vocabulary FOR UPDATE;
+	UPDATE imp_push.vocabulary SET texts = COALESCE((
+		SELECT jsonb_object_agg(k.key, k.texts)
+		FROM (
+			SELECT b.key,
+				jsonb_object_agg(imp_push.language_key(b.language), b.value) AS texts
+			FROM imp_push.builtin_text b
+			GROUP BY b.key) k), '{}');
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION imp_push.builtin_text_to_vocabulary() IS
+'trigger: keeps vocabulary';
+
+CREATE TRIGGER builtin_text_to_vocabulary
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON imp_push.builtin_text
+	FOR EACH STATEMENT EXECUTE FUNCTION imp_push.builtin_text_to_vocabulary();
+
 INSERT INTO imp_push.builtin_text (language, key, value) VALUES
 	('zh', 'title', '您有一条新消息'),
 	('zh', 'body', '请点击查看'),

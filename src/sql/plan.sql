@@ -249,9 +249,6 @@ binding AS (
 		ELSE true END
 	OFFSET 0
 ),
-vocabulary AS MATERIALIZED (
-	SELECT w.texts FROM imp_push.vocabulary() w
-),
 -- Sections 5 and 6, for those who get it.
 rendered AS (
 	SELECT b.*, w.text_from, w.warnings,
@@ -267,8 +264,13 @@ rendered AS (
 				imp_push.ext_text(b.apns -> 'em_push_body_loc_key') END,
 			imp_push.ext_array(b.apns -> 'em_push_body_loc_args'),
 			CASE WHEN NOT kind.background THEN
-				COALESCE(imp_push.ext_badge(b.apns -> 'em_push_badge'),
-					badge.number) END,
+				COALESCE(imp_push.ext_badge(b.apns -> 'em_push_badge'), (
+					-- the message itself counts, stored or (in simulate) not
+					SELECT GREATEST(1, pg_catalog.count(*)
+						+ CASE WHEN b.type <> 'cmd' THEN 1 ELSE 0 END)::int
+					FROM imp_push.offline_message o
+					WHERE o.recipient = b.recipient AND o.id <> b.id
+						AND imp_push.counts_for_badge(o))) END,
 			CASE WHEN NOT kind.background
 				AND NOT imp_push.ext_flag(b.apns -> 'em_push_ignore_sound') THEN
 				NULLIF(COALESCE(imp_push.ext_text(b.apns -> 'em_push_sound'),
@@ -284,60 +286,42 @@ rendered AS (
 			b.sender, b.recipient,
 			CASE WHEN b.is_group THEN b.conversation_id END,
 			b.msg_id,
-			extra.value, extra.is_leftover,
+			kind.extra, kind.extra_is_leftover,
 			CASE WHEN b.is_voip THEN 5120 ELSE 4096 END)
 		END AS payload,
 		kind.background
 	FROM binding b
-		CROSS JOIN vocabulary v
+		CROSS JOIN imp_push.vocabulary v
 		CROSS JOIN LATERAL (
-			SELECT imp_push.language_key(COALESCE(b.language, (b.settings).default_language))
-					AS language,
-				imp_push.language_key((b.settings).default_language) AS fallback
+			SELECT imp_push.language_key(COALESCE(b.language,
+					(b.settings).default_language)) AS language,
+				imp_push.language_key((b.settings).default_language) AS fallback,
+				COALESCE(NOT b.is_voip
+					AND imp_push.ext_flag(b.apns -> 'em_push_content_available')
+					AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_title'),
+						imp_push.ext_text(b.push -> 'title')) = ''
+					AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_content'),
+						imp_push.ext_text(b.push -> 'content')) = '', false) AS background,
+				COALESCE(
+					NULLIF(b.push -> 'custom', 'null'),
+					NULLIF(b.apns -> 'extern', 'null'),
+					NULLIF(b.apns - '{em_push_title,em_push_content,em_push_name,em_push_channel_id,em_huawei_push_badge_class,em_at_list}'::text[],
+						'{}')) AS extra,
+				NULLIF(b.push -> 'custom', 'null') IS NULL
+					AND NULLIF(b.apns -> 'extern', 'null') IS NULL AS extra_is_leftover
 			OFFSET 0
-		) tag
+		) kind
 		LEFT JOIN LATERAL (
 			SELECT x.*
 			FROM imp_push.words(
 				b.recipient, b.sender, b.shown_sender, b.is_group, b.type, b.body,
 				b.translations, b.apns, b.push, b.templates,
-				COALESCE(b.display_style, 'simple'),
-				tag.language,
-				b.template, (b.settings).advanced_features,
-				tag.fallback,
+				COALESCE(b.display_style, 'simple'), kind.language,
+				b.template, (b.settings).advanced_features, kind.fallback,
 				v.texts) x
 			WHERE b.binding_failed IS NULL
 			LIMIT 1
 		) w ON true
-		CROSS JOIN LATERAL (
-			SELECT COALESCE(NOT b.is_voip
-				AND imp_push.ext_flag(b.apns -> 'em_push_content_available')
-				AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_title'),
-					imp_push.ext_text(b.push -> 'title')) = ''
-				AND COALESCE(imp_push.ext_text(b.apns -> 'em_push_content'),
-					imp_push.ext_text(b.push -> 'content')) = '', false) AS background
-			OFFSET 0
-		) kind
-		LEFT JOIN LATERAL (
-			-- the message itself counts, stored or (in simulate) not
-			SELECT GREATEST(1, pg_catalog.count(*)
-				+ CASE WHEN b.type <> 'cmd' THEN 1 ELSE 0 END)::int AS number
-			FROM imp_push.offline_message o
-			WHERE o.recipient = b.recipient AND o.id <> b.id
-				AND imp_push.counts_for_badge(o)
-				AND b.binding_failed IS NULL
-		) badge ON true
-		CROSS JOIN LATERAL (
-			SELECT
-				COALESCE(
-					NULLIF(b.push -> 'custom', 'null'),
-					NULLIF(b.apns -> 'extern', 'null'),
-					NULLIF(b.apns - '{em_push_title,em_push_content,em_push_name,em_push_channel_id,em_huawei_push_badge_class,em_at_list}'::text[],
-						'{}')) AS value,
-				NULLIF(b.push -> 'custom', 'null') IS NULL
-					AND NULLIF(b.apns -> 'extern', 'null') IS NULL AS is_leftover
-			OFFSET 0
-		) extra
 	OFFSET 0
 ),
 verdict AS (

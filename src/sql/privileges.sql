@@ -72,7 +72,7 @@ DECLARE
 BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA imp_push TO %s', role);
 	EXECUTE format('GRANT SELECT ON
-			imp_push.settings, imp_push.builtin_text, imp_push.certificate,
+			imp_push.settings, imp_push.vocabulary, imp_push.certificate,
 			imp_push.presence, imp_push.im_node, imp_push.user_profile,
 			imp_push.contact_remark, imp_push.dnd, imp_push.template,
 			imp_push.control

@@ -3,28 +3,6 @@
 -- Owns how a title and a body come about.  Never decides whether anybody is
 -- disturbed, and never builds JSON: that is plan.sql.
 
-CREATE FUNCTION imp_push.language_key(tag text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN pg_catalog.replace(pg_catalog.lower(tag), '_', '-');
-COMMENT ON FUNCTION imp_push.language_key(text) IS
-	'a language tag as languages are compared: zh_Hans and zh-hans are the same';
-
--- All built-in texts as one value, {key: {language: text}}, so that a batch
--- reads the table once.  As a table, for then it is inlined: as a value it would
--- be planned in each batch.
-CREATE FUNCTION imp_push.vocabulary() RETURNS TABLE (texts jsonb)
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT COALESCE(pg_catalog.jsonb_object_agg(k.key, k.texts), '{}')
-	FROM (
-		SELECT b.key, pg_catalog.jsonb_object_agg(
-			imp_push.language_key(b.language), b.value) AS texts
-		FROM imp_push.builtin_text b
-		GROUP BY b.key) k;
-END;
-COMMENT ON FUNCTION imp_push.vocabulary() IS
-	'all built-in texts as {key: {language: text}}, in one row';
-
 CREATE FUNCTION imp_push.by_language(texts jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
@@ -102,19 +80,19 @@ RETURNS TABLE (title text, body text, text_from text, warnings text[])
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT
-		CASE WHEN chosen.name IS NOT NULL THEN imp_push.fill_template(
-				chosen.title, chosen.title_args, sender_name, said, dynamic_from.name)
-			ELSE COALESCE(given.title,
-				CASE WHEN made.name IS NOT NULL THEN imp_push.fill_template(
-						made.title, '[]', sender_name, said, dynamic_from.name)
+		CASE WHEN found.level < 4 THEN imp_push.fill_template(
+				found.title, found.title_args, sender_name, said, dynamic_from.name)
+			ELSE COALESCE(here.title,
+				CASE found.level WHEN 4 THEN imp_push.fill_template(
+						found.title, '[]', sender_name, said, dynamic_from.name)
 					ELSE imp_push.builtin_word(
 						vocabulary, words.language, default_language, 'title') END)
 		END,
-		CASE WHEN chosen.name IS NOT NULL THEN imp_push.fill_template(
-				chosen.content, chosen.content_args, sender_name, said, dynamic_from.name)
-			ELSE COALESCE(given.content,
-				CASE WHEN made.name IS NOT NULL THEN imp_push.fill_template(
-						made.content, '[]', sender_name, said, dynamic_from.name)
+		CASE WHEN found.level < 4 THEN imp_push.fill_template(
+				found.content, found.content_args, sender_name, said, dynamic_from.name)
+			ELSE COALESCE(here.content,
+				CASE WHEN found.level = 4 THEN imp_push.fill_template(
+						found.content, '[]', sender_name, said, dynamic_from.name)
 					WHEN display_style = 'summary' THEN imp_push.fill_summary(
 						imp_push.builtin_word(
 							vocabulary, words.language, default_language, 'summary'),
@@ -122,24 +100,27 @@ BEGIN ATOMIC
 					ELSE imp_push.builtin_word(
 						vocabulary, words.language, default_language, 'body') END)
 		END,
-		COALESCE(chosen.text_from,
-			CASE WHEN given.title IS NOT NULL OR given.content IS NOT NULL
-				THEN 'sender' END,
-			CASE WHEN made.name IS NOT NULL THEN 'template ' || made.name END,
-			'display style ' || display_style),
+		CASE
+			WHEN found.level = 1 THEN 'directed template ' || found.name
+			WHEN found.level = 2 THEN 'template of the message ' || found.name
+			WHEN found.level = 3 THEN 'template of the recipient ' || found.name
+			WHEN here.title IS NOT NULL OR here.content IS NOT NULL THEN 'sender'
+			WHEN found.level = 4 THEN 'template ' || found.name
+			ELSE 'display style ' || display_style
+		END,
 		-- those that were asked for in vain before that
-		imp_push.absent_template(wanted.directed, chosen.level, 1)
-			|| imp_push.absent_template(wanted.outer_one, chosen.level, 2)
-			|| imp_push.absent_template(wanted.own, chosen.level, 3)
-			|| CASE WHEN chosen.name IS NOT NULL THEN
-					imp_push.template_warnings('title', chosen.title, chosen.title_args)
-					|| imp_push.template_warnings('content', chosen.content,
-						chosen.content_args)
-				WHEN made.name IS NOT NULL THEN
-					CASE WHEN given.title IS NULL THEN
-						imp_push.template_warnings('title', made.title, '[]') END
-					|| CASE WHEN given.content IS NULL THEN
-						imp_push.template_warnings('content', made.content, '[]') END
+		imp_push.absent_template(wanted.names[1], found.level, 1)
+			|| imp_push.absent_template(wanted.names[2], found.level, 2)
+			|| imp_push.absent_template(wanted.names[3], found.level, 3)
+			|| CASE WHEN found.level < 4 THEN
+					imp_push.template_warnings('title', found.title, found.title_args)
+					|| imp_push.template_warnings('content', found.content,
+						found.content_args)
+				WHEN found.level = 4 THEN
+					CASE WHEN here.title IS NULL THEN
+						imp_push.template_warnings('title', found.title, '[]') END
+					|| CASE WHEN here.content IS NULL THEN
+						imp_push.template_warnings('content', found.content, '[]') END
 				ELSE '{}' END
 	FROM (
 			-- {text}: the translation, else the body, else a word for the type
@@ -154,52 +135,37 @@ BEGIN ATOMIC
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, 'custom'),
 				'')) AS said,
-				imp_push.ext_object(templates -> 'directed_template') AS directed
-			OFFSET 0
-		) here
-		CROSS JOIN LATERAL (
-			SELECT COALESCE(imp_push.ext_text(apns -> 'em_push_title'),
+				imp_push.ext_object(templates -> 'directed_template') AS directed,
+				COALESCE(imp_push.ext_text(apns -> 'em_push_title'),
 					imp_push.ext_text(push -> 'title')) AS title,
 				COALESCE(imp_push.ext_text(apns -> 'em_push_content'),
 					imp_push.ext_text(push -> 'content')) AS content
 			OFFSET 0
-		) given
+		) here
 		CROSS JOIN LATERAL (
-			SELECT CASE WHEN with_templates AND is_group
+			SELECT CASE WHEN with_templates THEN ARRAY[
+				CASE WHEN is_group
 					AND imp_push.ext_array(here.directed -> 'target') ? words.recipient
-					THEN imp_push.ext_text(here.directed -> 'name') END AS directed,
-				CASE WHEN with_templates
-					THEN imp_push.ext_text(templates -> 'name') END AS outer_one,
-				CASE WHEN with_templates THEN own_template END AS own
+					THEN imp_push.ext_text(here.directed -> 'name') END,
+				imp_push.ext_text(templates -> 'name'),
+				own_template,
+				CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END]
+				END AS names
 			OFFSET 0
 		) wanted
-		-- the highest level whose template exists
+		-- the highest level whose template exists; 4 is below the sender's words
 		LEFT JOIN LATERAL (
-			SELECT t.name, t.title, t.content, l.level, l.text_from || t.name AS text_from,
-				l.title_args, l.content_args
-			FROM (VALUES
-				(1, wanted.directed, 'directed template ',
-					imp_push.ext_array(here.directed -> 'title_args'),
-					imp_push.ext_array(here.directed -> 'content_args')),
-				(2, wanted.outer_one, 'template of the message ',
-					imp_push.ext_array(templates -> 'title_args'),
-					imp_push.ext_array(templates -> 'content_args')),
-				(3, wanted.own, 'template of the recipient ',
-					imp_push.ext_array(templates -> 'title_args'),
-					imp_push.ext_array(templates -> 'content_args'))
-				) l(level, name, text_from, title_args, content_args)
-				JOIN imp_push.template t ON t.name = l.name
-			WHERE COALESCE(wanted.directed, wanted.outer_one, wanted.own) IS NOT NULL
-			ORDER BY l.level
-			LIMIT 1
-		) chosen ON true
-		LEFT JOIN LATERAL (
-			SELECT t.name, t.title, t.content
+			SELECT t.name, t.title, t.content,
+				pg_catalog.array_position(wanted.names, t.name) AS level,
+				imp_push.ext_array(CASE t.name WHEN wanted.names[1]
+					THEN here.directed ELSE templates END -> 'title_args') AS title_args,
+				imp_push.ext_array(CASE t.name WHEN wanted.names[1]
+					THEN here.directed ELSE templates END -> 'content_args') AS content_args
 			FROM imp_push.template t
-			WHERE with_templates AND chosen.name IS NULL
-				AND t.name = CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END
+			WHERE t.name = ANY (wanted.names)
+			ORDER BY pg_catalog.array_position(wanted.names, t.name)
 			LIMIT 1
-		) made ON true
+		) found ON true
 		LEFT JOIN LATERAL (
 			SELECT COALESCE(
 				(SELECT NULLIF(r.remark, '')
@@ -209,7 +175,7 @@ BEGIN ATOMIC
 					NULLIF(imp_push.ext_shown(
 						imp_push.ext_text(push -> 'group_user_nickname')), '') END,
 				sender_name) AS name
-			WHERE COALESCE(chosen.name, made.name) IS NOT NULL
+			WHERE found.name IS NOT NULL
 			OFFSET 0
 		) dynamic_from ON true;
 END;
