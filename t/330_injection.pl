@@ -250,6 +250,8 @@ foreach my $n (0 .. $#people)
 		title_args => [$text],
 		content_args => [ 'x', "$text {0}" ] };
 
+	push @statements, 'UPDATE imp_push.user_profile SET nickname = ' . sql(nickname_of($n)) . " WHERE user_id = $id"
+	  if nickname_of($n) ne $text;
 	push @statements,
 	  "INSERT INTO imp_push.template VALUES ('t$n', " . sql("$text {0} {\$dynamicFrom}") . ', '
 	  . sql("$text {1} {\$msg} {9}") . ')',
@@ -270,8 +272,6 @@ foreach my $n (0 .. $#people)
 	  "INSERT INTO imp_push.offline_message (recipient, sender, chat_type, conversation_id, msg_id, body, ext) VALUES ('member', $id, 'groupchat', $id, 'group $n', $id, "
 	  . object({ em_push_template => $templates, em_push_ext => { group_user_nickname => "G$text" } }) . ')',
 	  "INSERT INTO imp_push.offline_message (recipient, sender, msg_id, body) VALUES ('$language', $id, 'words $n', $id)";
-	push @statements, 'UPDATE imp_push.user_profile SET nickname = ' . sql(nickname_of($n)) . " WHERE user_id = $id"
-	  if nickname_of($n) ne $text;
 	next unless defined $certificate;
 	push @statements, "SELECT imp_push.set_certificate($id, bundle_id => 'com.example.chat', endpoint => '"
 	  . $sim->endpoint . "', team_id => '$key->{team_id}', key_id => '$key->{key_id}', private_key => '$key->{private}')",
