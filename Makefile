@@ -17,7 +17,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 SQL_SUBJECTS = \
 	settings builtin_text certificate provider_token device_token presence \
 	user_profile dnd template message counter queue delivery render ext words \
-	plan direct recheck work settle simulate explain people forget_user control status trial metrics housekeeping privileges
+	plan direct recheck work settle simulate explain people forget_user control status trial metrics housekeeping comments privileges
 SQL_FILES = $(SQL_SUBJECTS:%=src/sql/%.sql)
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -101,7 +101,8 @@ static void
 client(int client_number, int64_t start)
 {
 	PGconn	   *conn = PQconnectdb(options.conninfo);
-	struct times *times = calloc((size_t) options.count, sizeof(*times));
+	size_t		share = (size_t) options.count / (size_t) options.clients + 1;
+	struct times *times = calloc(share, sizeof(*times));
 	PGresult   *result;
 	int			i;
 
@@ -118,13 +119,17 @@ client(int client_number, int64_t start)
 		double		slot = i + (double) random() / RAND_MAX;
 
 		sleep_until(start + (int64_t) (slot * 1e6 / options.rate));
-		insert(conn, i, &times[i]);
+		insert(conn, i, &times[i / options.clients]);
 	}
 	/* Line by line, since the clients share the pipe. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = client_number; i < options.count; i += options.clients)
+	{
+		struct times *t = &times[i / options.clients];
+
 		printf("%s%d %lld %lld\n", options.prefix, i,
-			   (long long) times[i].before, (long long) times[i].after);
+			   (long long) t->before, (long long) t->after);
+	}
 	PQfinish(conn);
 }
 

@@ -40,18 +40,30 @@ FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid AND c.relkind = 'c',
 	aclexplode(COALESCE(typacl, acldefault('T', typowner))) a
 WHERE typnamespace = 'imp_push'::regnamespace AND a.grantee = 0;
 
--- What has no comment: nothing.  Partitions have their columns from the table.
+-- What has no comment: nothing.  Partitions have their columns, triggers and
+-- indexes from the table; the index of a key says itself what it is for.
 SELECT 'relation' AS kind, c.oid::regclass::text AS name
 FROM pg_class c
-WHERE relnamespace = 'imp_push'::regnamespace AND relkind IN ('r', 'p', 'v', 'c')
+WHERE relnamespace = 'imp_push'::regnamespace AND relkind IN ('r', 'p', 'v', 'c', 'S')
 	AND obj_description(COALESCE(NULLIF(c.reltype, 0), c.oid), 'pg_type') IS NULL
 	AND obj_description(c.oid, 'pg_class') IS NULL
 UNION ALL
 SELECT 'column', c.oid::regclass || '.' || attname
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
-WHERE relnamespace = 'imp_push'::regnamespace AND relkind IN ('r', 'p', 'v')
+WHERE relnamespace = 'imp_push'::regnamespace AND relkind IN ('r', 'p', 'v', 'c')
 	AND NOT relispartition AND attnum > 0 AND NOT attisdropped
 	AND col_description(c.oid, attnum) IS NULL
+UNION ALL
+SELECT 'trigger', tgname || ' on ' || tgrelid::regclass
+FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+WHERE relnamespace = 'imp_push'::regnamespace AND NOT tgisinternal AND tgparentid = 0
+	AND obj_description(t.oid, 'pg_trigger') IS NULL
+UNION ALL
+SELECT 'index', indexrelid::regclass::text
+FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+WHERE relnamespace = 'imp_push'::regnamespace AND NOT relispartition
+	AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+	AND obj_description(indexrelid, 'pg_class') IS NULL
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text
 FROM pg_proc p

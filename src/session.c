@@ -5,7 +5,8 @@
  * The worker connects as the bootstrap superuser, and must never run a
  * statement as one: first thing inside every transaction it becomes the
  * extension's owner or imp_push.role, under restrictions that keep what that
- * role owns (triggers, functions) from acting with more.
+ * role owns (triggers, functions) from acting with more.  Settings that such
+ * code makes end with the transaction.
  */
 #include "postgres.h"
 
@@ -41,6 +42,7 @@ static const char *const known_versions[] = {"1.0"};
 #define STATEMENT_TIMEOUT_MS 30000
 
 static bool in_transaction = false;
+static int	guc_level;			/* settings made since end with it */
 static MemoryContext outer_context; /* of whoever began the transaction */
 static Oid	adopted = InvalidOid;	/* the extension that we work for */
 
@@ -173,6 +175,7 @@ session_begin(SessionRole role)
 
 	SetUserIdAndSecContext(acting_as, SECURITY_RESTRICTED_OPERATION |
 						   SECURITY_LOCAL_USERID_CHANGE);
+	guc_level = NewGUCNestLevel();
 	enable_timeout_after(STATEMENT_TIMEOUT, STATEMENT_TIMEOUT_MS);
 	SPI_connect();
 	return SESSION_READY;
@@ -184,7 +187,15 @@ session_commit(void)
 	SPI_finish();
 	PopActiveSnapshot();
 
-	/* Still as that role: deferred triggers run in here. */
+	/*
+	 * Whoever's trigger has run in here may have set anything, and the next
+	 * transaction may be one of the owner's, in which a search_path would
+	 * lead to what others have made.  (Deferred triggers are refused in such
+	 * a restricted operation, so nothing of the kind follows.)
+	 */
+	AtEOXact_GUC(false, guc_level);
+
+	/* Still as that role, whatever is called at a commit. */
 	CommitTransactionCommand();
 	in_transaction = false;
 	disable_timeout(STATEMENT_TIMEOUT, false);

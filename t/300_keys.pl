@@ -146,14 +146,12 @@ is(scalar(() = $log =~ /ERROR:/g), 4, 'four faulty keys were refused');
 unlike($log, qr/STATEMENT/, 'the log does not show the statements');
 unlike($log, qr/PRIVATE KEY|\Q$line\E/, 'the log shows nothing of the keys');
 
-# Files of others: a device, and one of root's that everybody reads
+# Files of others: a device, one of root's that everybody reads, and one that
+# is as long as it says only while nobody reads it.
 
-foreach my $case (
-	[ '/dev', 'null', qr/"null" is not a regular file/ ],
-	[ '/etc', 'passwd', qr/"passwd" .* must be (?:0640 or less|owned by)/ ],
-	[ '/proc/self', 'environ', qr/"environ" (?:is not|can be|could not|changed)/ ])
+sub use_directory
 {
-	my ($directory, $name, $fault) = @$case;
+	my ($directory) = @_;
 
 	$node->append_conf('postgresql.conf', "imp_push.key_directory = '$directory'");
 	$node->reload;
@@ -163,10 +161,45 @@ foreach my $case (
 			  $directory;
 		},
 		undef, 'another directory');
+	return;
+}
+
+foreach my $case (
+	[ '/dev', 'null', qr/"null" is not a regular file/ ],
+	[ '/etc', 'passwd', qr/"passwd" .* its mode must be 0640 or less/ ],
+	[ '/proc/self', 'environ', qr/"environ" changed while it was being read/ ])
+{
+	my ($directory, $name, $fault) = @$case;
+
+	use_directory($directory);
 	like(set_key_file($name), $fault, "$directory/$name is refused");
 }
-$node->append_conf('postgresql.conf', "imp_push.key_directory = '$folder'");
-$node->reload;
+
+# And one that is neither the server's nor root's.  Nobody but root can give a
+# file away, so the server is made to see root's as somebody else's: in a
+# namespace in which it is another user, and root is not known.
+SKIP:
+{
+	my @namespace = ('unshare', '--user', '--map-user=1', '--map-group=1');
+	my $bin = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir());
+
+	skip 'there are no namespaces for ordinary users here', 2
+	  if system(@namespace, 'true') != 0;
+	chomp(my $pg_ctl = `which pg_ctl`);
+	append_to_file("$bin/pg_ctl", "#!/bin/sh\nexec @namespace $pg_ctl \"\$@\"\n");
+	chmod 0700, "$bin/pg_ctl" or die "chmod: $!";
+	use_directory('/etc');
+	{
+		local $ENV{PATH} = "$bin:$ENV{PATH}";
+		$node->restart;
+	}
+	like(set_key_file('passwd'), qr/"passwd" must be owned by the server's user or by root/,
+		"another user's file is refused");
+	use_directory($folder);
+	is(set_key_file('key.p8'), '', 'the own ones are taken there as well');
+	$node->restart;
+}
+use_directory($folder);
 
 # Who may not set certificates does not learn from it which files there are.
 

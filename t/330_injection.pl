@@ -18,6 +18,7 @@ my $node = new_node(
 	'main',
 	simulator => $sim,
 	conf => 'log_statement = none');
+my $key = make_keys();
 
 # Any text as SQL, whatever psql makes of it.
 sub sql
@@ -193,6 +194,145 @@ foreach my $name (@names)
 	  if $check;
 }
 
+# The same texts in everything else that a person, a client or the owner writes
+
+sub object
+{
+	my ($object) = @_;
+
+	return sql(JSON::PP->new->canonical->encode($object)) . '::jsonb';
+}
+
+# A template or an argument filled in, in one pass; an argument has none itself.
+sub filled
+{
+	my ($pattern, $arguments, %name) = @_;
+
+	return $pattern =~ s/\{(\$\w+|[0-9]+)\}/
+		exists $name{$1} ? $name{$1}
+		: !$arguments || $1 =~ m{^\$} ? "{$1}"
+		: filled($arguments->[$1] || '', undef, %name)/gerx;
+}
+
+# Two letters that are no language
+sub language_of
+{
+	my ($n) = @_;
+
+	return 'q' . chr(ord('a') + $n);
+}
+
+sub certificate_of
+{
+	my ($n) = @_;
+
+	# what has control characters, or is too long, is no name
+	return $people[$n] =~ /[\x01-\x1f\x7f]/ || length $people[$n] > 250 ? undef : $people[$n];
+}
+
+# One has 100 characters at most; who has none goes by the id.
+sub nickname_of
+{
+	my ($n) = @_;
+
+	return length $people[$n] < 100 ? "N$people[$n]" : $people[$n];
+}
+
+@statements = (
+	q{SELECT imp_push.bind_device('reader', 'phone', 'chat', 'cccc'), imp_push.bind_device('member', 'phone', 'chat', 'dddd')},
+	q{INSERT INTO imp_push.user_profile (user_id, display_style, language) VALUES ('reader', 'summary', 'en'), ('member', 'summary', 'en')});
+foreach my $n (0 .. $#people)
+{
+	my $text = $people[$n];
+	my ($id, $language, $certificate) = (sql($text), language_of($n), certificate_of($n));
+	my $templates = {
+		name => "t$n",
+		title_args => [$text],
+		content_args => [ 'x', "$text {0}" ] };
+
+	push @statements, 'UPDATE imp_push.user_profile SET nickname = ' . sql(nickname_of($n)) . " WHERE user_id = $id"
+	  if nickname_of($n) ne $text;
+	push @statements,
+	  "INSERT INTO imp_push.template VALUES ('t$n', " . sql("$text {0} {\$dynamicFrom}") . ', '
+	  . sql("$text {1} {\$msg} {9}") . ')',
+	  "INSERT INTO imp_push.contact_remark VALUES ('reader', $id, " . sql("R$text") . ')',
+	  "INSERT INTO imp_push.builtin_text VALUES ('$language', 'title', $id), ('$language', 'summary', "
+	  . sql("$text {text} {sender}") . ')',
+	  "INSERT INTO imp_push.user_profile (user_id, display_style, language) VALUES ('$language', 'summary', '$language')",
+	  "SELECT imp_push.bind_device('$language', 'phone', 'chat', " . sql(sprintf 'e%03x', $n) . ')',
+	  "INSERT INTO imp_push.offline_message (recipient, sender, msg_id, body, translations, ext) VALUES ('reader', $id, 'client $n', 'Hello', "
+	  . object({ en => $text, $text => $text, fr => 'x' }) . ', '
+	  . object({ em_apns_ext => {
+				em_alert_subTitle => $text, thread_id => $text, em_push_category => $text,
+				em_push_collapse_key => $text, em_push_sound => $text, extern => $text,
+				em_push_body_loc_key => $text, em_push_body_loc_args => [ $text, { $text => $text } ] },
+			em_push_template => { name => "$text " } }) . ')',
+	  "INSERT INTO imp_push.offline_message (recipient, sender, msg_id, body, ext) VALUES ('reader', $id, 'template $n', $id, "
+	  . object({ em_push_template => $templates }) . ')',
+	  "INSERT INTO imp_push.offline_message (recipient, sender, chat_type, conversation_id, msg_id, body, ext) VALUES ('member', $id, 'groupchat', $id, 'group $n', $id, "
+	  . object({ em_push_template => $templates, em_push_ext => { group_user_nickname => "G$text" } }) . ')',
+	  "INSERT INTO imp_push.offline_message (recipient, sender, msg_id, body) VALUES ('$language', $id, 'words $n', $id)";
+	next unless defined $certificate;
+	push @statements, "SELECT imp_push.set_certificate($id, bundle_id => 'com.example.chat', endpoint => '"
+	  . $sim->endpoint . "', team_id => '$key->{team_id}', key_id => '$key->{key_id}', private_key => '$key->{private}')",
+	  "SELECT imp_push.bind_device('certificate $n', 'phone', $id, " . sql(sprintf 'f%03x', $n) . ')',
+	  "INSERT INTO imp_push.offline_message (recipient, sender, msg_id, body, ext) VALUES ('certificate $n', 'friend', 'certificate $n', 'Hello', "
+	  . object({ em_push_filter => { accept_notifier_name => [$text] } }) . ')';
+}
+send_messages(@statements);
+
+foreach my $n (0 .. $#people)
+{
+	my $text = $people[$n];
+	my $name = shown($text);
+	my $nickname = nickname_of($n);
+	my %name = ('$fromNickname' => $nickname, '$msg' => $text, '$dynamicFrom' => "R$text");
+	my ($request, $aps);
+
+	$request = one_request("client $n", 'cccc', "$name: in ext") or next;
+	$aps = $request->{json}->{aps};
+	is_deeply(
+		$aps->{alert},
+		{
+			title => 'You have a new message',
+			subtitle => $text,
+			body => "$nickname: $text",
+			'loc-key' => $text,
+			'loc-args' => [ $text, { $text => $text } ]
+		},
+		"$name: nickname, translation, subtitle and localisation say just that");
+	is_deeply(
+		[ $request->{json}->{f}, $request->{json}->{e}, @$aps{qw(thread-id category sound)} ],
+		[ ($text) x 5 ], "$name: so do sender, extra, thread, category and sound");
+	is($request->{headers}->{'apns-collapse-id'}, collapse_id($text), "$name: and the collapse key");
+
+	foreach my $case ([ template => 'cccc', "R$text" ], [ group => 'dddd', "G$text" ])
+	{
+		my ($kind, $token, $from) = @$case;
+		my %filled = (%name, '$dynamicFrom' => $from);
+
+		$request = one_request("$kind $n", $token, "$name: $kind") or next;
+		is_deeply(
+			$request->{json}->{aps}->{alert},
+			{
+				title => filled("$text {0} {\$dynamicFrom}", [$text], %filled),
+				body => filled("$text {1} {\$msg} {9}", [ 'x', "$text {0}" ], %filled)
+			},
+			"$name: $kind: its template, arguments and names are filled in once");
+	}
+
+	$request = one_request("words $n", sprintf('e%03x', $n), "$name: in words of the owner") or next;
+	is_deeply(
+		$request->{json}->{aps}->{alert},
+		{ title => $text, body => "$text $text $nickname" },
+		"$name: words of the owner say just that");
+	next unless defined certificate_of($n);
+	$request = one_request("certificate $n", sprintf('f%03x', $n), "$name: as a certificate") or next;
+	is($request->{json}->{aps}->{alert}->{body}, 'Tap to view', "$name: a certificate's name goes nowhere");
+}
+my @certificates = grep { defined certificate_of($_) } 0 .. $#people;
+cmp_ok(scalar @certificates, '>', 10, scalar(@certificates) . ' of them are names of certificates');
+
 # What no message can hold, or no request carry
 
 foreach my $ext ('{"a":"\u0000"}', '{"a":"\ud800"}', '{"a":"\udc00\ud800"}',
@@ -224,6 +364,33 @@ foreach my $change ("bundle_id = 'com.example\r\nx-evil: 1'",
 		0, 'refused: ' . shown($change));
 }
 
+# Names that are not free text are refused, whoever writes them.
+
+my %refused = (
+	'the name of a template' => [ 'INSERT INTO imp_push.template VALUES (%s, $q$x$q$, $q$x$q$)', qr/^\w{1,64}$/a ],
+	'a language of a person' => [ 'UPDATE imp_push.user_profile SET language = %s', qr/^[a-z]{2,8}$/ ],
+	'a language of texts' => [ 'INSERT INTO imp_push.builtin_text VALUES (%s, $q$title$q$, $q$x$q$)', qr/^[a-z]{2,8}$/ ],
+	'a certificate' => [ 'UPDATE imp_push.certificate SET name = %s WHERE name = $q$chat$q$', undef ]);
+
+foreach my $what (sort keys %refused)
+{
+	my ($statement, $allowed) = @{ $refused{$what} };
+	my @wrong = grep { $allowed ? $people[$_] !~ $allowed : !defined certificate_of($_) } 0 .. $#people;
+
+	is( $node->safe_psql(
+			'postgres', q{
+			CREATE FUNCTION pg_temp.refused(statement text, value text) RETURNS boolean LANGUAGE plpgsql AS $$
+			BEGIN
+				EXECUTE format(statement, quote_literal(value));
+				RETURN false;
+			EXCEPTION WHEN check_violation THEN
+				RETURN true;
+			END $$;
+			SELECT count(*) FROM unnest(ARRAY[} . join(', ', map { sql($people[$_]) } @wrong)
+			  . "]) t WHERE pg_temp.refused('$statement', t)"),
+		scalar @wrong, scalar(@wrong) . " of these texts are refused as $what");
+}
+
 # A test and a badge, which have no message
 
 $node->safe_psql('postgres',
@@ -246,7 +413,7 @@ foreach my $msg_id ('between 1', 'between 2', 'last')
 	$expected->{aps}->{badge} = $request->{json}->{aps}->{badge};
 	is_deeply($request->{json}, $expected, "$msg_id: as the first");
 }
-is(scalar $sim->requests, 1 + @people + @names + 1 + 3, 'there was no other request');
+is(scalar $sim->requests, 1 + @people + @names + 4 * @people + @certificates + 1 + 3, 'there was no other request');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM imp_push.settings'), '1', 'and nothing has been dropped');
 
 done_testing();

@@ -35,7 +35,7 @@ sub set_trap
 		CREATE OR REPLACE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
 		AS \$\$
 		BEGIN
-			COPY (SELECT 1) TO PROGRAM 'echo strike >> $strikes;
+			COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; echo strike >> $strikes;
 				[ \$(wc -l < $strikes) -gt $times ] || kill -SEGV \$PPID';
 			RETURN NEW;
 		END

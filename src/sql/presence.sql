@@ -58,6 +58,10 @@ COMMENT ON COLUMN imp_push.im_node.expires_at IS
 CREATE TRIGGER im_node_check_name BEFORE INSERT OR UPDATE ON imp_push.im_node
 	FOR EACH ROW WHEN ((NEW.name <> '') IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('name', 'shown', 'It must name the node.');
+CREATE TRIGGER im_node_check_expires_at BEFORE INSERT OR UPDATE ON imp_push.im_node
+	FOR EACH ROW WHEN (NEW.expires_at IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('expires_at', 'shown', 'It must be the end of the node''s lease.',
+		'imp_push.node_heartbeat() sets it.');
 CREATE TRIGGER presence_check_user BEFORE INSERT OR UPDATE ON imp_push.presence
 	FOR EACH ROW WHEN ((NEW.user_id <> '') IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('user_id', 'shown', 'It must name the user.');
@@ -67,6 +71,10 @@ CREATE TRIGGER presence_check_device BEFORE INSERT OR UPDATE ON imp_push.presenc
 CREATE TRIGGER presence_check_status BEFORE INSERT OR UPDATE ON imp_push.presence
 	FOR EACH ROW WHEN ((NEW.status IN ('online', 'offline', 'logged_out', 'kicked')) IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('status', 'shown', 'Allowed are online, offline, logged_out and kicked.');
+CREATE TRIGGER presence_check_changed_at BEFORE INSERT OR UPDATE ON imp_push.presence
+	FOR EACH ROW WHEN (NEW.changed_at IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('changed_at', 'shown', 'It must be a point in time.',
+		'Leave the column out: it is kept by itself.');
 
 /*
  * Whoever writes it: the kicked stay so until they are online again.  It runs

@@ -174,6 +174,25 @@ CREATE TRIGGER settings_check_language BEFORE INSERT OR UPDATE ON imp_push.setti
 	EXECUTE FUNCTION imp_push.refuse('default_language', 'shown', 'It must be a language tag, such as zh, en or zh-Hans-CN.');
 CREATE TRIGGER settings_check_time_zone BEFORE INSERT OR UPDATE ON imp_push.settings
 	FOR EACH ROW EXECUTE FUNCTION imp_push.check_time_zone('default_time_zone');
+CREATE TRIGGER settings_check_time_zone_given BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.default_time_zone IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('default_time_zone', 'shown',
+		'It must be the IANA name of a time zone, such as Asia/Shanghai.');
+CREATE TRIGGER settings_check_advanced_features BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.advanced_features IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('advanced_features', 'shown', 'It is true or false.');
+CREATE TRIGGER settings_check_push_cmd BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.push_cmd IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('push_cmd', 'shown', 'It is true or false.');
+CREATE TRIGGER settings_check_force_bypasses_mode BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.force_bypasses_mode IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('force_bypasses_mode', 'shown', 'It is true or false.');
+CREATE TRIGGER settings_check_push_unacknowledged BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.push_unacknowledged IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('push_unacknowledged', 'shown', 'It is true or false.');
+CREATE TRIGGER settings_check_record_suppressed BEFORE INSERT OR UPDATE ON imp_push.settings
+	FOR EACH ROW WHEN (NEW.record_suppressed IS NULL)
+	EXECUTE FUNCTION imp_push.refuse('record_suppressed', 'shown', 'It is true or false.');
 CREATE TRIGGER settings_check_push_ttl BEFORE INSERT OR UPDATE ON imp_push.settings
 	FOR EACH ROW WHEN ((NEW.push_ttl > '0' AND NEW.push_ttl <= '100 years') IS NOT TRUE)
 	EXECUTE FUNCTION imp_push.refuse('push_ttl', 'shown', 'It must be longer than 0 and at most 100 years.');
@@ -188,7 +207,8 @@ CREATE TRIGGER settings_check_group_chat_limit BEFORE INSERT OR UPDATE ON imp_pu
 	EXECUTE FUNCTION imp_push.refuse('group_chat_limit', 'shown', 'It must be greater than 0.');
 CREATE TRIGGER settings_check_delivery_retention BEFORE INSERT OR UPDATE ON imp_push.settings
 	FOR EACH ROW
-	WHEN ((NEW.delivery_retention >= NEW.push_ttl AND NEW.delivery_retention <= '100 years') IS NOT TRUE)
+	WHEN (NEW.delivery_retention IS NULL
+		OR NOT (NEW.delivery_retention >= NEW.push_ttl AND NEW.delivery_retention <= '100 years'))
 	EXECUTE FUNCTION imp_push.refuse('delivery_retention', 'shown',
 		'It must be at least push_ttl and at most 100 years: what delivery has forgotten could be pushed again.',
 		'Raise delivery_retention before or together with push_ttl.');

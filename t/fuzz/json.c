@@ -13,17 +13,17 @@ check_written(const char *text, size_t length)
 {
 	static const char before[] = "{\"k\":\"";
 	static const char after[] = "\"}";
-	size_t		escaped = json_escaped_length(text, length);
-	size_t		size = strlen(before) + escaped + strlen(after);
+	size_t		head = sizeof(before) - 1;
+	size_t		tail = sizeof(after) - 1;
+	size_t		size = head + json_escaped_length(text, length) + tail;
 	char	   *out = malloc(size);
 	struct json object = {out, size};
 	char	   *end;
 
-	memcpy(out, before, strlen(before));
-	end = json_write_escaped(out + strlen(before), text, length);
-	check("as much is written as was announced",
-		  end == out + size - strlen(after));
-	memcpy(end, after, strlen(after));
+	memcpy(out, before, head);
+	end = json_write_escaped(out + head, text, length);
+	check("as much is written as was announced", end == out + size - tail);
+	memcpy(end, after, tail);
 	check("what is written is JSON", json_is_object(object));
 	check("what is written says the same",
 		  json_is_string(json_get(object, "k"), text, length));

@@ -10,6 +10,7 @@
 #include "payload.h"
 
 #define ELLIPSIS "\xE2\x80\xA6"
+#define ELLIPSIS_LENGTH (sizeof(ELLIPSIS) - 1)
 
 /* The texts of a payload that are not JSON, and where they are found. */
 typedef struct Place
@@ -167,12 +168,12 @@ check_written(const Payload *given, const Payload *p, struct json json)
 			  json_is_string(body, given->body.data, given->body.length));
 	else
 	{
-		char	   *text = malloc(p->body.length + strlen(ELLIPSIS));
+		char	   *text = malloc(p->body.length + ELLIPSIS_LENGTH);
 
 		memcpy(text, given->body.data, p->body.length);
-		memcpy(text + p->body.length, ELLIPSIS, strlen(ELLIPSIS));
+		memcpy(text + p->body.length, ELLIPSIS, ELLIPSIS_LENGTH);
 		check("a cut body is a beginning with an ellipsis",
-			  json_is_string(body, text, p->body.length + strlen(ELLIPSIS)));
+			  json_is_string(body, text, p->body.length + ELLIPSIS_LENGTH));
 		free(text);
 	}
 }
@@ -218,13 +219,13 @@ check_cut(const Payload *given, const Payload *p, size_t length, size_t limit)
 		least.body.length = rest + first_code_point(given->body.data + rest,
 													given->body.length - rest);
 		check("one more character would not have fitted",
-			  length_of(least) + strlen(ELLIPSIS) > limit);
+			  length_of(least) + ELLIPSIS_LENGTH > limit);
 		return;
 	}
 	if (given->body.data != NULL)
 	{
 		least.body.data = ELLIPSIS;
-		least.body.length = strlen(ELLIPSIS);
+		least.body.length = ELLIPSIS_LENGTH;
 		check("not even the ellipsis would have fitted",
 			  length_of(least) > limit);
 		least.body.data = NULL;

@@ -13,13 +13,14 @@ static void
 check_nested(struct text value)
 {
 	static const char before[] = "{\"aps\":";
-	size_t		length = strlen(before) + value.length + 1;
+	size_t		head = sizeof(before) - 1;
+	size_t		length = head + value.length + 1;
 	char	   *object = malloc(length);
 	struct json_member aps = {"aps", {NULL, 0}};
 	bool		good;
 
-	memcpy(object, before, strlen(before));
-	memcpy(object + strlen(before), value.data, value.length);
+	memcpy(object, before, head);
+	memcpy(object + head, value.data, value.length);
 	object[length - 1] = '}';
 	good = json_object(text_of(object, length), &aps, 1);
 	check("the value of a key is JSON", good);

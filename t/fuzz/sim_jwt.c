@@ -41,7 +41,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		jwt_look_up(jwts, text_of("x", 1));
 		jwt = jwt_look_up(jwts, text_of(bytes, size));
 		check("the same token gets the same verdict",
-			  memcmp(jwt, &first, sizeof(first)) == 0);
+			  jwt->valid == first.valid && jwt->accepted == first.accepted &&
+			  jwt->issued_at == first.issued_at && jwt->signer == first.signer);
 	}
 	free(bytes);
 	return 0;
