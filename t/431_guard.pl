@@ -54,7 +54,7 @@ sub eventually
 	return ok($node->poll_query_until('postgres', "SELECT $condition"), $name);
 }
 
-sub circuit_opens
+sub guard_opens
 {
 	my ($name, $number) = @_;
 
@@ -118,7 +118,7 @@ subtest '5,000 tokens of the wrong environment' => sub {
 	certificate('many', $many);
 	$sim->control($refuse_all);
 	push_to('many', 1, $many, 'all');
-	circuit_opens('many', $many);
+	guard_opens('many', $many);
 	nobody_is_disabled('at full speed');
 
 	# the probes
@@ -170,7 +170,7 @@ subtest 'the same, at a slow rate' => sub {
 			WHERE disabled_reason = 'BadDeviceToken'}),
 		15, 'and their tokens are disabled');
 	push_to('slow', 16, 100, 'slow');
-	circuit_opens('slow', 85);
+	guard_opens('slow', 85);
 	nobody_is_disabled('the 20th refusal shows that it is the configuration');
 	mend();
 	is( outcomes('slow'),
@@ -206,7 +206,7 @@ subtest 'two devices, and many messages' => sub {
 		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 		SELECT 's', 'few ' || i % 2 + 1, 'few ' || i
 		FROM generate_series(1, 60) i});
-	circuit_opens('few', 60);
+	guard_opens('few', 60);
 	nobody_is_disabled('two devices');
 	$sim->control('clear');
 
@@ -264,13 +264,33 @@ subtest 'a binding that is locked when its token is found to be good' => sub {
 	mend();
 };
 
+# For a minute what waits is no good for a probe; whoever comes new is.
+
+subtest 'a probe goes to whoever has not been refused yet' => sub {
+	certificate('lone', 2);
+	$sim->control($refuse_all);
+	$node->safe_psql(
+		'postgres', q{
+		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
+		SELECT 's', 'lone 1', 'lone ' || i FROM generate_series(1, 30) i});
+	guard_opens('lone', 30);
+	eventually(
+		q{next_probe_at > now() + interval '30 seconds'
+		FROM imp_push.certificate_status WHERE certificate = 'lone'},
+		'nothing that waits is tried again soon');
+	$sim->control('clear');
+	push_to('lone', 2, 2, 'new');
+	$sim->wait_for_accepted(31, 25);
+	pass('mended: all are sent when a message for somebody else comes');
+};
+
 # What has been registered since may be good where all that waits is not.
 
 subtest 'a probe goes to the newest registration' => sub {
 	certificate('newest', 300);
 	$sim->control($refuse_all);
 	push_to('newest', 1, 250, 'newest');
-	circuit_opens('newest', 250);
+	guard_opens('newest', 250);
 	$sim->control('clear');
 	$sim->control('fault status=200 prefix='
 		  . $node->safe_psql('postgres',
