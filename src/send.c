@@ -521,6 +521,15 @@ send_restore_circuit(const CircuitStatus *status)
 		sender->guard.proved_at = status->last_success_at;
 }
 
+void
+send_restore_doubted(const char *certificate, const char *token, bool wronged)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender != NULL)
+		guard_restore(&sender->guard, token, wronged, sender_shared.context);
+}
+
 const char *
 send_probe_due(TimestampTz now)
 {
