@@ -12,7 +12,7 @@ use ImpPush;
 use ImpPush::Faults;
 use Test::More;
 
-my $users = 10;
+my $users = 3;
 my %topics = (chat => $ImpPush::BUNDLE_ID, second => 'com.example.second');
 my $sim = start_simulator();
 my $node = new_node(
