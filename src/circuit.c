@@ -98,6 +98,7 @@ circuit_open(Circuit *circuit, CircuitKind kind, const char *reason,
 	if (was_closed)
 	{
 		circuit->open = true;
+		circuit->postponed_until = 0;
 		circuit->since = now;
 		circuit->failed_probes = 0;
 		circuit->recent_count = 0;
@@ -206,7 +207,7 @@ circuit_next_probe(const Circuit *circuit)
 	if (!circuit->open || circuit->kind == CIRCUIT_FAULT ||
 		circuit->probes > 0 || circuit->nothing_waits)
 		return DT_NOEND;
-	return circuit->next_probe_at;
+	return Max(circuit->next_probe_at, circuit->postponed_until);
 }
 
 bool
@@ -243,7 +244,16 @@ circuit_probe_later(Circuit *circuit, TimestampTz now)
 {
 	if (!circuit->open || circuit->kind == CIRCUIT_FAULT)
 		return;
-	circuit->next_probe_at = now + (int64) PROBE_MOST_PATIENT * 1000;
+	circuit->postponed_until = now + (int64) PROBE_MOST_PATIENT * 1000;
+	generation++;
+}
+
+void
+circuit_probe_has_come(Circuit *circuit)
+{
+	if (circuit->postponed_until == 0)
+		return;
+	circuit->postponed_until = 0;
 	generation++;
 }
 
@@ -255,5 +265,6 @@ circuit_probe_soon(Circuit *circuit, TimestampTz now)
 	circuit->nothing_waits = false;
 	circuit->failed_probes = 0;
 	circuit->next_probe_at = now;
+	circuit->postponed_until = Min(circuit->postponed_until, now);
 	generation++;
 }

@@ -34,6 +34,8 @@ typedef struct Circuit
 	char		detail[256];	/* empty: none */
 	TimestampTz since;
 	TimestampTz next_probe_at;
+	TimestampTz postponed_until;	/* what waits is no good before; 0: it may
+									 * be */
 	TimestampTz last_success_at;
 	TimestampTz shown_success_at;	/* as of the last change that was told */
 	int			failed_probes;
@@ -88,8 +90,12 @@ extern void circuit_restore(Circuit *circuit, bool open, const char *reason,
 							const char *detail, TimestampTz since,
 							TimestampTz last_success_at, TimestampTz now);
 
-/* There is no good probe at the moment. */
+/*
+ * There is no good probe among what waits: it is not looked at again for a
+ * while, unless something comes that could be one.
+ */
 extern void circuit_probe_later(Circuit *circuit, TimestampTz now);
+extern void circuit_probe_has_come(Circuit *circuit);
 
 /* Something has changed: the next probe is due now. */
 extern void circuit_probe_soon(Circuit *circuit, TimestampTz now);

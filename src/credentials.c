@@ -24,6 +24,7 @@
 #include "busy_token.h"
 #include "certificate.h"
 #include "credentials.h"
+#include "guard.h"
 #include "plan.h"
 #include "send.h"
 #include "session.h"
@@ -62,6 +63,7 @@ static void warn_of_expiry(void);
 static void renew_tokens(void);
 static void restore_circuits(void);
 static void restore_busy_tokens(void);
+static void restore_doubted_tokens(void);
 
 static void
 relation_invalidated(Datum arg, Oid relation)
@@ -262,6 +264,7 @@ load_changed(void)
 	{
 		restore_circuits();
 		restore_busy_tokens();
+		restore_doubted_tokens();
 	}
 	session_commit();
 
@@ -322,6 +325,50 @@ restore_busy_tokens(void)
 						   DatumGetTimestampTz(SPI_getbinval(row, desc, 4,
 															 &isnull)),
 						   GetCurrentTimestamp());
+	}
+}
+
+/*
+ * Bindings that the worker before us disabled as the guard let their tokens
+ * go, and no success has come since (or none that was written down: then it
+ * is soon known).  Where the guard has opened the circuit, or somebody has
+ * written the certificate or its key since, they are to be live again.
+ *
+ * No row in certificate_state means that nothing is known, as after a restore.
+ */
+static void
+restore_doubted_tokens(void)
+{
+	SPI_execute("SELECT s.certificate, d.token,"
+				" s.circuit_reason IS NOT NULL AND s.circuit_reason IN"
+				" ('BadDeviceToken', 'DeviceTokenNotForTopic')"
+				" OR pg_catalog.age(c.xmin) < d.age"
+				" OR k.certificate IS NOT NULL AND"
+				" pg_catalog.age(k.xmin) < d.age"
+				" FROM imp_push.certificate_state s"
+				" JOIN imp_push.certificate c ON c.name = s.certificate"
+				" LEFT JOIN imp_push.certificate_key k"
+				" ON k.certificate = s.certificate"
+				" CROSS JOIN LATERAL ("
+				"SELECT t.token, pg_catalog.age(t.xmin)"
+				" FROM imp_push.device_token t"
+				" WHERE t.certificate = s.certificate"
+				" AND t.disabled_reason IN"
+				" ('BadDeviceToken', 'DeviceTokenNotForTopic')"
+				" AND t.disabled_at >"
+				" coalesce(s.last_success_at, '-infinity')"
+				" ORDER BY t.disabled_at DESC"
+				" LIMIT " CppAsString2(GUARD_VERDICTS) ") d", true, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		send_restore_doubted(SPI_getvalue(row, desc, 1),
+							 SPI_getvalue(row, desc, 2),
+							 DatumGetBool(SPI_getbinval(row, desc, 3,
+														&isnull)));
 	}
 }
 

@@ -37,6 +37,14 @@ token_hash(const char *token)
 	return hash != 0 ? hash : 1;
 }
 
+static void
+note(Guard *guard, const char *token)
+{
+	uint64		hash = token_hash(token);
+
+	guard->tried[hash % GUARD_TRIED] = hash;
+}
+
 bool
 guard_has_tried(const Guard *guard, const char *token)
 {
@@ -48,15 +56,13 @@ guard_has_tried(const Guard *guard, const char *token)
 void
 guard_note(Guard *guard, const Push *push)
 {
-	uint64		hash = token_hash(push->token);
-
-	guard->tried[hash % GUARD_TRIED] = hash;
+	note(guard, push->token);
 }
 
 GuardVerdict
 guard_judge(Guard *guard, Push *push, TimestampTz now)
 {
-	guard_note(guard, push);
+	note(guard, push->token);
 
 	/*
 	 * Counted since the last success, however close by that is: what was true
@@ -145,4 +151,19 @@ guard_give_up(Guard *guard, const Push *push, MemoryContext context)
 	if (guard->doubtful_count < GUARD_VERDICTS)
 		guard->doubtful[guard->doubtful_count++] =
 			MemoryContextStrdup(context, push->token);
+}
+
+void
+guard_restore(Guard *guard, const char *token, bool wronged,
+			  MemoryContext context)
+{
+	char	  **tokens = wronged ? guard->wronged : guard->doubtful;
+	int		   *count = wronged ? &guard->wronged_count :
+	&guard->doubtful_count;
+
+	if (*count >= GUARD_VERDICTS)
+		return;
+	tokens[(*count)++] = MemoryContextStrdup(context, token);
+	if (!wronged)
+		note(guard, token);
 }

@@ -68,6 +68,13 @@ extern void guard_give_up(Guard *guard, const Push *push,
 						  MemoryContext context);
 
 /*
+ * The same of one that was given up before the process started; or one that
+ * is known by now to be alive.
+ */
+extern void guard_restore(Guard *guard, const char *token, bool wronged,
+						  MemoryContext context);
+
+/*
  * The certificate is another now: all that was learned is void, and those
  * given up are to be revived.
  */

@@ -204,9 +204,12 @@ accept_push(Sender *sender, Push *push, TimestampTz now)
 	TimestampTz busy_until;
 
 	/* What comes when a probe is due, and could be one, is one. */
-	if (!push->probe && circuit_probe_is_due(&sender->circuit, now) &&
+	if (!push->probe && sender->circuit.open &&
 		!guard_has_tried(&sender->guard, push->token))
-		push->probe = true;
+	{
+		circuit_probe_has_come(&sender->circuit);
+		push->probe = circuit_probe_is_due(&sender->circuit, now);
+	}
 	if (push->probe)
 		circuit_probe_started(&sender->circuit);
 
@@ -497,7 +500,8 @@ send_circuits(CircuitStatus **statuses)
 		status->detail = circuit->detail[0] != '\0' ?
 			pstrdup(circuit->detail) : NULL;
 		status->since = circuit->since;
-		status->next_probe_at = circuit->next_probe_at;
+		status->next_probe_at = Max(circuit->next_probe_at,
+									circuit->postponed_until);
 		status->last_success_at = circuit->last_success_at;
 	}
 	return n;
@@ -517,6 +521,15 @@ send_restore_circuit(const CircuitStatus *status)
 		sender->guard.proved_at = status->last_success_at;
 }
 
+void
+send_restore_doubted(const char *certificate, const char *token, bool wronged)
+{
+	Sender	   *sender = find_sender(certificate);
+
+	if (sender != NULL)
+		guard_restore(&sender->guard, token, wronged, sender_shared.context);
+}
+
 const char *
 send_probe_due(TimestampTz now)
 {
@@ -526,9 +539,15 @@ send_probe_due(TimestampTz now)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
-		if (sender->target != NULL &&
-			circuit_next_probe(&sender->circuit) <= now)
-			return sender->name;
+		if (sender->target == NULL ||
+			circuit_next_probe(&sender->circuit) > now)
+			continue;
+
+		/* What was no good for a probe has waited long enough. */
+		if (sender->circuit.postponed_until != 0)
+			guard_forget_tried(&sender->guard);
+		circuit_probe_has_come(&sender->circuit);
+		return sender->name;
 	}
 	return NULL;
 }
@@ -563,10 +582,8 @@ send_probe_later(const char *certificate)
 {
 	Sender	   *sender = find_sender(certificate);
 
-	if (sender == NULL)
-		return;
-	guard_forget_tried(&sender->guard);
-	circuit_probe_later(&sender->circuit, GetCurrentTimestamp());
+	if (sender != NULL)
+		circuit_probe_later(&sender->circuit, GetCurrentTimestamp());
 }
 
 void

@@ -87,6 +87,13 @@ extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
 extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
 
+/*
+ * A token that was given up before the process started, without a proof since;
+ * wronged: it is known by now that the certificate was to blame.
+ */
+extern void send_restore_doubted(const char *certificate, const char *token,
+								 bool wronged);
+
 /* A certificate whose circuit is open and whose probe is due, or NULL: the
  * worker submits one waiting push of it with probe = true. */
 extern const char *send_probe_due(TimestampTz now);

@@ -549,7 +549,9 @@ give_up_silent(Sender *sender, TimestampTz now)
 
 /*
  * A host that does not answer must not keep others' room: what waits for it
- * goes back, and its connections get nothing new.
+ * goes back, and its connections get nothing new.  If much waits for it and
+ * there are others, that is soon, and its connections may yet answer, which
+ * closes the circuit again.
  */
 static void
 check_silence(Sender *sender, TimestampTz now, int64 clock)
@@ -577,7 +579,8 @@ check_silence(Sender *sender, TimestampTz now, int64 clock)
 	else if (clock - since > patience(sender, SLOW_TIME) &&
 			 sender_shared.senders > 1 &&
 			 sender->queued > imp_max_in_flight / 8)
-		sender_flush(sender, "no_answer", false, now + 1000000, now);
+		sender_open_circuit(sender, CIRCUIT_CONNECTION, "no_answer", NULL,
+							now);
 }
 
 void

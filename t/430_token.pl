@@ -114,7 +114,7 @@ foreach my $case (
 		SELECT 's', 'user' || i, '$name'
 		FROM generate_series(2, 99) i});
 	$sim->wait_for_accepted(98);
-	pass("$name: nobody else is held up");
+	none_lost($sim, 98, "$name: everybody else");
 	circuit_is('open', 'other', "$name: its circuit opens");
 	$other->control('clear');
 
@@ -145,33 +145,39 @@ is(disabled(), '0', 'no token is disabled by any of this');
 		SELECT u, 'phone', 'other',
 			   encode(sha256(convert_to(u || '/phone', 'UTF8')), 'hex'),
 			   now() - interval '2 hours'
-		FROM unnest(ARRAY['gone', 'back', 'mover']) u});
+		FROM unnest(ARRAY['gone', 'back', 'again', 'mover']) u});
 	$other->control("fault prefix=" . token_of('gone') . ' status=410 timestamp='
 		  . ($now - $hour));
 	$other->control("fault prefix=" . token_of('back') . ' status=410 timestamp='
 		  . ($now - 3 * $hour));
-	$other->control("fault prefix=" . token_of('mover')
-		  . " status=410 timestamp=$now delay=1500");
+	$other->control("fault prefix=$_ status=410 timestamp=$now delay=1500")
+	  foreach token_of('again'), token_of('mover');
 	$other->forget;
 	$node->safe_psql(
 		'postgres', q{
 		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 		SELECT 's', u, '410'
-		FROM unnest(ARRAY['gone', 'back', 'mover']) u});
+		FROM unnest(ARRAY['gone', 'back', 'again', 'mover']) u});
 
-	# while the answer is on its way
-	$other->wait_for(3);
-	$node->safe_psql('postgres',
-		q{SELECT imp_push.bind_device('heir', 'phone', 'other', '}
-		  . token_of('mover')
-		  . q{')});
-	settled_are(3, '410');
+	# While the answer is on its way, the app of one registers once more, and
+	# somebody else logs in on the device of another.
+	$other->wait_for(4);
+	foreach (['again', 'again'], [ 'heir', 'mover' ])
+	{
+		my ($user, $token) = @$_;
+
+		$node->safe_psql('postgres',
+			"SELECT imp_push.bind_device('$user', 'phone', 'other', '"
+			  . token_of($token)
+			  . "')");
+	}
+	settled_are(4, '410');
 	$other->control('clear');
 	is( $node->safe_psql(
 			'postgres', q{
 			SELECT user_id, disabled_reason FROM imp_push.device_token
 			ORDER BY user_id}),
-		"back|\ngone|Unregistered\nheir|",
+		"again|\nback|\ngone|Unregistered\nheir|",
 		'410: only the binding that still holds the token is disabled');
 	is( $node->safe_psql(
 			'postgres', q{
@@ -179,6 +185,16 @@ is(disabled(), '0', 'no token is disabled by any of this');
 			WHERE msg_id = '410'}),
 		'failed|Unregistered',
 		'410: the pushes have failed');
+	is(figures($other)->{requests}, 4, '410: none is sent again');
+
+	$other->forget;
+	$node->safe_psql(
+		'postgres', q{
+		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
+		SELECT 's', u, 'after 410'
+		FROM unnest(ARRAY['gone', 'back', 'again', 'mover', 'heir']) u});
+	settled_are(5, 'after 410');
+	none_lost($other, 3, '410: the next message to those who have a token');
 }
 
 # A binding that a user has locked is disabled later; one whose trigger raises

@@ -14,7 +14,7 @@ my $sim = start_simulator();
 my $node = new_node(
 	'main',
 	simulator => $sim,
-	conf => 'log_statement = none');
+	conf => "log_statement = none\nrestart_after_crash = on");
 my $refuse_all = 'fault status=400 reason=BadDeviceToken';
 
 # Each subtest has a certificate of its own, and users of that name.
@@ -54,7 +54,7 @@ sub eventually
 	return ok($node->poll_query_until('postgres', "SELECT $condition"), $name);
 }
 
-sub circuit_opens
+sub guard_opens
 {
 	my ($name, $number) = @_;
 
@@ -72,6 +72,13 @@ sub nobody_is_disabled
 	eventually(
 		'count(*) = 0 FROM imp_push.device_token WHERE disabled_at IS NOT NULL',
 		"$when: not one token is disabled");
+	return;
+}
+
+sub stop_worker
+{
+	$node->safe_psql('postgres', 'SELECT imp_push.stop()');
+	wait_until(sub { return !worker_process($node) }, undef, 'no worker');
 	return;
 }
 
@@ -118,7 +125,7 @@ subtest '5,000 tokens of the wrong environment' => sub {
 	certificate('many', $many);
 	$sim->control($refuse_all);
 	push_to('many', 1, $many, 'all');
-	circuit_opens('many', $many);
+	guard_opens('many', $many);
 	nobody_is_disabled('at full speed');
 
 	# the probes
@@ -151,52 +158,33 @@ subtest 'the same, less than a minute after a success' => sub {
 	nobody_is_disabled('mended');
 };
 
-# What counts is that each verdict stands alone for two seconds; the same as
-# one message every three seconds, but five at a time.
+foreach my $away (0, 1)
+{
+	my $when = $away ? 'while the worker is away' : 'while it runs';
 
-subtest 'the same, at a slow rate' => sub {
-	certificate('slow', 100);
-	$sim->control($refuse_all);
-	foreach my $round (1 .. 3)
-	{
-		push_to('slow', 5 * $round - 4, 5 * $round, 'slow');
+	subtest "fewer than it takes, and somebody mends the certificate $when" =>
+	  sub {
+		my $name = "some$away";
+
+		certificate($name, 5);
+		$sim->control($refuse_all);
+		push_to($name, 1, 5, 'some');
 		eventually(
-			5 * $round . q{ = count(*) FROM imp_push.delivery
-			WHERE msg_id = 'slow' AND status = 'failed'},
-			'one by one they seem dead');
-	}
-	is( $node->safe_psql(
-			'postgres', q{SELECT count(*) FROM imp_push.device_token
-			WHERE disabled_reason = 'BadDeviceToken'}),
-		15, 'and their tokens are disabled');
-	push_to('slow', 16, 100, 'slow');
-	circuit_opens('slow', 85);
-	nobody_is_disabled('the 20th refusal shows that it is the configuration');
-	mend();
-	is( outcomes('slow'),
-		'15 failed BadDeviceToken 1, 85 sent 1',
-		'mended: what was not settled is sent');
-	push_to('slow', 1, 15, 'again');
-	wait_settled($node);
-	is(outcomes('again'), '15 sent 1', 'and the others get the next message');
-};
-
-subtest 'fewer than it takes, and somebody mends the certificate' => sub {
-	certificate('some', 5);
-	$sim->control($refuse_all);
-	push_to('some', 1, 5, 'some');
-	eventually(
-		q{count(*) = 5 FROM imp_push.device_token WHERE disabled_at IS NOT NULL},
-		'five tokens seem dead');
-	$sim->control('clear');
-	set_certificate($node, 'some', $sim, more => q{environment => 'development'},
-		key => make_keys('TEAM000001', 'KEY0000009'));
-	set_certificate($node, 'some', $sim);
-	nobody_is_disabled('with the certificate mended');
-	push_to('some', 1, 5, 'some more');
-	wait_settled($node);
-	is(outcomes('some more'), '5 sent 1', 'and the next message arrives');
-};
+			q{count(*) = 5 FROM imp_push.device_token
+			WHERE disabled_at IS NOT NULL}, 'five tokens seem dead');
+		$sim->control('clear');
+		stop_worker() if $away;
+		set_certificate($node, $name, $sim,
+			more => q{environment => 'development'},
+			key => make_keys('TEAM000001', 'KEY0000009'));
+		set_certificate($node, $name, $sim);
+		$node->safe_psql('postgres', 'SELECT imp_push.start()');
+		nobody_is_disabled('with the certificate mended');
+		push_to($name, 1, 5, "$name more");
+		wait_settled($node);
+		is(outcomes("$name more"), '5 sent 1', 'and the next message arrives');
+	  };
+}
 
 subtest 'two devices, and many messages' => sub {
 	certificate('few', 2);
@@ -206,7 +194,7 @@ subtest 'two devices, and many messages' => sub {
 		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 		SELECT 's', 'few ' || i % 2 + 1, 'few ' || i
 		FROM generate_series(1, 60) i});
-	circuit_opens('few', 60);
+	guard_opens('few', 60);
 	nobody_is_disabled('two devices');
 	$sim->control('clear');
 
@@ -238,30 +226,62 @@ subtest 'a success proves that the others are dead' => sub {
 		q{DELETE FROM imp_push.device_token WHERE user_id = 'proof 1'});
 };
 
-subtest 'a binding that is locked when its token is found to be good' => sub {
-	my ($in, $out) = ('', '');
-	my $session;
+foreach my $killed (0, 1)
+{
+	my $until = $killed ? 'until a crash' : 'for a while';
 
-	certificate('locked', 30);
+	subtest "a binding is locked when its token is found to be good, $until" =>
+	  sub {
+		my ($in, $out, $err) = ('', '', '');
+		my $name = "locked$killed";
+		my $session;
+
+		certificate($name, 31);
+		$sim->control($refuse_all);
+		push_to($name, 1, 5, 'locked');
+		eventually(
+			'count(*) = 5 FROM imp_push.device_token WHERE disabled_at IS NOT NULL',
+			'five tokens seem dead');
+		$session = IPC::Run::start(
+			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+			'<', \$in, '>', \$out, '2>', \$err,
+			IPC::Run::timeout(120));
+		$in .= "BEGIN; SELECT 'locked' FROM imp_push.device_token
+			WHERE user_id = '$name 1' FOR UPDATE;\n";
+		$session->pump until $out =~ /locked/;
+		push_to($name, 6, 30, 'locked');
+		eventually(
+			qq{array_agg(user_id) = '{$name 1}' FROM imp_push.device_token
+			WHERE disabled_at IS NOT NULL}, 'the others are live again');
+		guard_opens($name, 25);
+		kill 'KILL', worker_process($node) if $killed;
+		$in .= "COMMIT;\n\\q\n";
+		$session->finish;
+		nobody_is_disabled('when it is free');
+		$sim->control('clear');
+		push_to($name, 31, 31, 'somebody new');
+		wait_settled($node);
+	  };
+}
+
+# For a minute what waits is no good for a probe; whoever comes new is.
+
+subtest 'a probe goes to whoever has not been refused yet' => sub {
+	certificate('lone', 2);
 	$sim->control($refuse_all);
-	push_to('locked', 1, 5, 'locked');
+	$node->safe_psql(
+		'postgres', q{
+		INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
+		SELECT 's', 'lone 1', 'lone ' || i FROM generate_series(1, 30) i});
+	guard_opens('lone', 30);
 	eventually(
-		'count(*) = 5 FROM imp_push.device_token WHERE disabled_at IS NOT NULL',
-		'five tokens seem dead');
-	$session = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$in, '>', \$out, IPC::Run::timeout(120));
-	$in .= "BEGIN; SELECT 'locked' FROM imp_push.device_token
-		WHERE user_id = 'locked 1' FOR UPDATE;\n";
-	$session->pump until $out =~ /locked/;
-	push_to('locked', 6, 30, 'locked');
-	eventually(
-		q{array_agg(user_id) = '{locked 1}' FROM imp_push.device_token
-		WHERE disabled_at IS NOT NULL}, 'the others are live again');
-	$in .= "COMMIT;\n\\q\n";
-	$session->finish;
-	nobody_is_disabled('when it is free');
-	mend();
+		q{next_probe_at > now() + interval '30 seconds'
+		FROM imp_push.certificate_status WHERE certificate = 'lone'},
+		'nothing that waits is tried again soon');
+	$sim->control('clear');
+	push_to('lone', 2, 2, 'new');
+	$sim->wait_for_accepted(31, 25);
+	pass('mended: all are sent when a message for somebody else comes');
 };
 
 # What has been registered since may be good where all that waits is not.
@@ -270,7 +290,7 @@ subtest 'a probe goes to the newest registration' => sub {
 	certificate('newest', 300);
 	$sim->control($refuse_all);
 	push_to('newest', 1, 250, 'newest');
-	circuit_opens('newest', 250);
+	guard_opens('newest', 250);
 	$sim->control('clear');
 	$sim->control('fault status=200 prefix='
 		  . $node->safe_psql('postgres',

@@ -22,26 +22,21 @@ my $soak = ImpPush::Soak->new(
 	seconds => $rounds * @faults * $seconds);
 my @series;
 
-sub show
-{
-	return $minutes ? diag(@_) : note(@_);
-}
-
-show('memory and sizes in kB');
-show(ImpPush::Soak::heading());
+diag('memory and sizes in kB');
+diag(ImpPush::Soak::heading());
 foreach my $round (0 .. $rounds - 1)
 {
 	foreach my $fault (@faults)
 	{
 		push @{ $series[$round] }, $soak->step($fault, $seconds);
-		show(ImpPush::Soak::line($series[$round]->[-1]));
+		diag(ImpPush::Soak::line($series[$round]->[-1]));
 	}
 }
 $soak->settle;
 
 my $accounts = $soak->accounts;
 
-show($accounts->{endings});
+diag($accounts->{endings});
 is($accounts->{lost}, '', 'every message that was stored has an outcome');
 is($accounts->{untrue}, '', 'whatever is told as sent has arrived');
 is($accounts->{unexpected}, '', 'no message ends without a cause');
@@ -55,7 +50,7 @@ is(worker_pid($soak->{node}),
 
 my $middle = int(($rounds - 1) / 2);
 
-show("flat from round @{[$middle + 1]} to round $rounds means at most: "
+diag("flat from round @{[$middle + 1]} to round $rounds means at most: "
 	  . ImpPush::Soak::criterion());
 is( ImpPush::Soak::grown(
 		$series[$middle], $series[-1],

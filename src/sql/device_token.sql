@@ -66,6 +66,14 @@ CREATE TABLE imp_push.device_token (
 CREATE UNIQUE INDEX device_token_holder
 	ON imp_push.device_token (pg_catalog.sha256(pg_catalog.decode(token, 'hex')), certificate);
 
+/*
+ * What a worker looks up when it starts: tokens that were given up of late and
+ * may yet turn out to be good.  Live bindings have no entry.
+ */
+CREATE INDEX device_token_doubted
+	ON imp_push.device_token (certificate, disabled_at)
+	WHERE disabled_reason IN ('BadDeviceToken', 'DeviceTokenNotForTopic');
+
 COMMENT ON TABLE imp_push.device_token IS
 'bindings: the token that reaches a device of a user under a certificate';
 COMMENT ON COLUMN imp_push.device_token.user_id IS

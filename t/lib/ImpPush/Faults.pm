@@ -34,6 +34,8 @@ What has arrived since C<< $sim->forget >>:
     messages    (token, msg_id) that were accepted at least once
     repeated    accepted again
     other_id    (token, msg_id) that came under more than one apns-id
+    other_collapse_id
+                or under more than one collapse id, or with and without one
     resent      sent again, whatever became of it before }
 
 =cut
@@ -41,25 +43,28 @@ What has arrived since C<< $sim->forget >>:
 sub figures
 {
 	my ($sim) = @_;
-	my (%accepted, %sent, %ids);
+	my (%accepted, %sent, %ids, %collapse_ids);
 	my $requests = 0;
 
 	foreach my $line (@{ $sim->read_logs })
 	{
 		my ($token) = $line =~ /"token":"([^"]*)"/;
 		my ($id) = $line =~ /"apns-id":"([^"]*)"/;
+		my ($collapse_id) = $line =~ /"apns-collapse-id":"([^"]*)"/;
 		my ($message) = $line =~ /\\"m\\":\\"(.*?)\\"/;
 		my $key = "$token/" . (defined $message ? $message : '');
 
 		$requests++;
 		$sent{$key}++;
 		$ids{$key}->{$id} = 1 if defined $id;
+		$collapse_ids{$key}->{ defined $collapse_id ? $collapse_id : '' } = 1;
 		$accepted{$key}++ if $line =~ /"status":200\b/;
 	}
 	my $figures = {
 		requests => $requests,
 		messages => scalar keys %accepted,
 		other_id => scalar(grep { keys %$_ > 1 } values %ids),
+		other_collapse_id => scalar(grep { keys %$_ > 1 } values %collapse_ids),
 		repeated => 0,
 		resent => 0,
 	};
@@ -71,7 +76,7 @@ sub figures
 =item none_lost($sim, $number, $name, $node)
 
 Tests that so many different messages were accepted, and that whatever came
-more than once came under one apns-id; prints the figures and returns them.
+more than once came under one apns-id and one collapse id; prints the figures and returns them.
 The server, if given, is asked how many its worker has sent again at once.
 
 =cut
@@ -88,14 +93,22 @@ sub none_lost
 		$figures->{messages},
 		$number - $figures->{messages},
 		$figures->{repeated},
-		$figures->{other_id}
-		? "$figures->{other_id} with another apns-id"
-		: 'same apns-id',
+		of_repeats($figures),
 		$figures->{resent},
 		$node ? ', of these at once ' . resent_at_once($node) : '');
 	is($figures->{messages}, $number, "$name: none is lost");
 	is($figures->{other_id}, 0, "$name: whatever comes twice has one apns-id");
+	is($figures->{other_collapse_id}, 0, "$name: and one collapse id");
 	return $figures;
+}
+
+sub of_repeats
+{
+	my ($figures) = @_;
+	my @others = grep { $_ !~ /^0 / } "$figures->{other_id} with another apns-id",
+	  "$figures->{other_collapse_id} with another collapse id";
+
+	return @others ? join ', ', @others : 'same apns-id and collapse id';
 }
 
 sub resent_at_once

@@ -261,7 +261,7 @@ sub faults
 =item $soak->step($fault, $seconds)
 
 Load under that fault, as much as takes so many seconds.  Returns figures:
-{ seconds, fault, messages, pushes, memory (kB), files (of tables, which
+{ seconds, fault, messages, pushes, repeats (accepted again), memory (kB), files (of tables, which
 PostgreSQL keeps open), descriptors (all the others), threads, dead (tuples),
 stored, and one named size:TABLE (kB) for each big table }.
 
@@ -351,10 +351,11 @@ sub figures
 		FROM pg_stat_all_tables
 		WHERE schemaname = 'imp_push'
 		GROUP BY 1});
-	my ($messages, $stored, $dead) = split /\|/,
+	my ($messages, $repeats, $stored, $dead) = split /\|/,
 	  $self->{node}->safe_psql(
 		'postgres', q{
 		SELECT (SELECT count(*) FROM soak.ledger),
+			   (SELECT count(*) - count(DISTINCT apns_id) FROM soak.arrived),
 			   (SELECT count(*) FROM imp_push.offline_message),
 			   (SELECT sum(n_dead_tup) FROM pg_stat_all_tables
 				WHERE schemaname = 'imp_push')});
@@ -362,6 +363,7 @@ sub figures
 		seconds => time - $self->{began},
 		messages => $messages,
 		pushes => $self->{pushes},
+		repeats => $repeats,
 		stored => $stored,
 		dead => $dead,
 		%{ $self->process });
@@ -394,7 +396,7 @@ A table of the figures; sizes are in kB.
 =cut
 
 my @columns =
-  qw(messages pushes memory descriptors files threads dead stored);
+  qw(messages pushes repeats memory descriptors files threads dead stored);
 my @sizes = map { "size:$_" } @tables, 'others';
 
 sub heading
