@@ -11,6 +11,7 @@ use warnings;
 use utf8;
 
 use Bench;
+use Median;
 use Report;
 use Time::HiRes qw(time sleep);
 

@@ -16,6 +16,7 @@ use warnings;
 use utf8;
 
 use Bench;
+use Median;
 use Report;
 
 my $users = size_of(10_000, 2_000);

@@ -14,6 +14,7 @@ use warnings;
 use utf8;
 
 use Bench;
+use Median;
 use Report;
 use Time::HiRes qw(time);
 
