@@ -24,6 +24,12 @@ my $payload = '{"aps":{"alert":{"title":"You have a new message",'
 my @sinks = ([ 'without a log', '--no-log' ], [ 'with the log' ]);
 my %values;
 
+if (!grep { -x "$_/h2load" } split /:/, $ENV{PATH})
+{
+	note('left out: there is no h2load');
+	return 1;
+}
+
 sub headers
 {
 	my %header = (
