@@ -13,9 +13,10 @@
  * The file has a request a line: token, header lines and, last, the payload,
  * separated by the byte 0x1f.  It is read, and everything is allocated, before
  * the clock starts.  (--perform: with curl_multi_perform(); --cork: the kernel
- * gathers the frames of a turn, as imp_push has it.)  Handles and header lists are reused; the headers' text
- * and the payloads are used where they lie.  It must never do more than a
- * program with nothing else to do would do.
+ * gathers the frames of a turn, which libcurl writes one by one.)  Handles and
+ * header lists are reused; the headers' text and the payloads are used where
+ * they lie.  It must never do more than a program with nothing else to do would
+ * do.
  */
 #include <curl/curl.h>
 #include <errno.h>

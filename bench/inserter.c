@@ -3,11 +3,12 @@
  *		Inserts messages at a steady rate, and says when each was committed.
  *
  *	inserter --conninfo DSN --sql 'INSERT … VALUES ($1, $2)' --rate N
- *			 --count N --users N [--clients N] --prefix TEXT
+ *			 --count N [--warm-up N] --users N [--clients N] --prefix TEXT
  *
  * $1 is the recipient, "u1" to "uN" in turn, $2 the msg_id.  It prints, for
- * each message, its msg_id and two times in microseconds since the epoch:
- * just before COMMIT is sent, and just after its answer has come.
+ * each message but the first ones (--warm-up), its msg_id and two times in
+ * microseconds since the epoch: just before COMMIT is sent, and just after its
+ * answer has come.
  *
  * The clients are processes, each with a connection of its own; each message
  * has its time slot, and a place in it that is drawn by chance, so that they
@@ -30,6 +31,7 @@ static struct
 	const char *prefix;
 	double		rate;
 	int			count;
+	int			warm_up;
 	int			users;
 	int			clients;
 }			options = {.clients = 1};
@@ -127,8 +129,10 @@ client(int client_number, int64_t start)
 	{
 		struct times *t = &times[i / options.clients];
 
-		printf("%s%d %lld %lld\n", options.prefix, i,
-			   (long long) t->before, (long long) t->after);
+		if (i >= options.warm_up)
+			printf("%s%d %lld %lld
+", options.prefix, i,
+				   (long long) t->before, (long long) t->after);
 	}
 	PQfinish(conn);
 }
@@ -142,6 +146,7 @@ parse_options(int argc, char **argv)
 		{"prefix", required_argument, NULL, 'p'},
 		{"rate", required_argument, NULL, 'r'},
 		{"count", required_argument, NULL, 'n'},
+		{"warm-up", required_argument, NULL, 'w'},
 		{"users", required_argument, NULL, 'u'},
 		{"clients", required_argument, NULL, 'c'},
 		{NULL, 0, NULL, 0}
@@ -165,6 +170,9 @@ parse_options(int argc, char **argv)
 				break;
 			case 'n':
 				options.count = atoi(optarg);
+				break;
+			case 'w':
+				options.warm_up = atoi(optarg);
 				break;
 			case 'u':
 				options.users = atoi(optarg);

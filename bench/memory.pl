@@ -10,19 +10,19 @@ use warnings;
 use utf8;
 
 use Bench;
+use Median;
 use Report;
 
 my $users = size_of(100_000, 5_000);
 my $n = size_of(1_000_000, 40_000);
 my $step = $n / 10;
-my $pid;
 
 my (@rows, @sizes);
 
 sub look
 {
 	my ($pushes) = @_;
-	my ($own, $files, $shared) = memory_of($pid);
+	my ($own, $files, $shared) = memory_of(worker_pid());
 
 	push @rows, [ "after $pushes pushes",
 		map { sprintf '%.1f', $_ / 1024 } $own, $files, $own + $files, $shared ];
@@ -33,11 +33,15 @@ sub look
 
 start_sink('--no-log');
 create_people($users);
-fresh_messages('imp_push.offline_message', 1, 'warm');
+fresh_messages('imp_push.offline_message', 0, '');
 for my $tenth (1 .. 10)
 {
-	add_messages('imp_push.offline_message', $step, "memory $tenth-");
-	push_cost($step, stay => 1, at_end => sub { $pid = $_[0] });
+	push_cost(
+		$step,
+		stay => 1,
+		store => sub {
+			add_messages('imp_push.offline_message', $step, "memory $tenth-");
+		});
 	look($tenth * $step);
 	note("$rows[-1][0]: $rows[-1][3] MB");
 }

@@ -2,10 +2,14 @@
 #
 # From start() to the last settled outcome, compared with a bare libcurl loop,
 # which sends the very requests that imp_push sent in the round before, and
-# with a worker in Node.js.  That all three send the same is looked up in the
-# sink's log before anything is measured.  The peers' settings are tried out,
-# imp_push has its defaults.  Rounds are interleaved.  "CPU" is user and system
-# time of the process that sends, and of the peer's database sessions.
+# with a worker in Node.js.  And as many messages in one commit, "live", while
+# the worker is running and idle: one that has just started catches up without
+# a rest, one that meets a stream may rest.
+#
+# That all send the same is looked up in the sink's log before anything is
+# measured.  The peers' settings are tried out, imp_push has its defaults.
+# Rounds are interleaved.  "CPU" is user and system time of the process that
+# sends, and of the peer's database sessions.
 
 package Bench::Throughput;
 
@@ -14,6 +18,7 @@ use warnings;
 use utf8;
 
 use Bench;
+use Median;
 use Report;
 use Time::HiRes qw(time);
 
@@ -39,16 +44,41 @@ sub round_imp_push
 	my ($prefix) = @_;
 
 	fresh_messages('imp_push.offline_message', $n, $prefix);
-	my $before = sink_stats()->{accepted};
+	return until_settled(0, sub { start_worker() });
+}
+
+# imp_push, live: the worker is there and idle, and everything comes at once.
+sub round_live
+{
+	my ($prefix) = @_;
+
+	fresh_messages('imp_push.offline_message', 100, "$prefix-warm-");
+	push_cost(100, stay => 1);
+	wait_until('the worker to rest', sub { worker_state() eq 'idle' });
+	ask('BEGIN');
+	store_messages('imp_push.offline_message', 1, $n, $prefix);
+	return until_settled(cpu_of(worker_pid()), sub { ask('COMMIT') });
+}
+
+# Seconds from the moment when go() is called, and CPU seconds of the worker
+# besides those that it has used before.
+sub until_settled
+{
+	my ($cpu_before, $go) = @_;
+	my $settled = settled_count();
+	my $accepted = sink_stats()->{accepted};
 	my $started = time;
-	start_worker();
-	wait_for_pushes($before, $n);
-	wait_until('outcomes', sub { settled_count() >= $n }, every => 0.005);
+
+	$go->();
+	wait_for_pushes($accepted, $n);
+	wait_until('outcomes', sub { settled_count() - $settled >= $n },
+		every => 0.005);
 	my $seconds = time - $started;
-	my $cpu = cpu_of(worker_pid());
+	my $cpu = cpu_of(worker_pid()) - $cpu_before;
 	stop_worker();
 	my $sent = query_value(
-		"SELECT count(*) FROM imp_push.delivery_log WHERE status = 'sent'");
+		"SELECT count(*) FROM imp_push.delivery_log WHERE status = 'sent'")
+	  - $settled;
 	die "only $sent of $n were sent\n" if $sent != $n;
 	return ($seconds, $cpu);
 }
@@ -246,6 +276,7 @@ sub in_words
 
 my %peers = (
 	'imp_push' => sub { round_imp_push("$_[0]-i-") },
+	'imp_push, live' => sub { round_live("$_[0]-l-") },
 	'bare libcurl loop' => sub { round_bare_loop($requests, $n, @$bare) },
 	'Node.js worker' => sub { round_node("$_[0]-n-", $n, $node) },
 );
@@ -268,7 +299,10 @@ sub measure
 }
 
 my $with_node = node_is_there();
-my @order = ('imp_push', 'bare libcurl loop', $with_node ? 'Node.js worker' : ());
+my @all = (
+	'imp_push', 'imp_push, live', 'bare libcurl loop',
+	$with_node ? 'Node.js worker' : ());
+my @order = @all;
 my %bar = ('bare libcurl loop' => '≥ 0.60', 'Node.js worker' => '≥ 2.00');
 
 start_sink();
@@ -289,7 +323,7 @@ for my $round (1 .. $rounds)
 my @rows;
 my $own = median(map { $n / $_ } @{ $seconds{'imp_push'} });
 my $own_cpu = median(@{ $cpu{'imp_push'} });
-for my $peer (grep { $seconds{$_} } 'imp_push', 'bare libcurl loop', 'Node.js worker')
+for my $peer (@all)
 {
 	my @rates = map { $n / $_ } @{ $seconds{$peer} };
 
@@ -310,8 +344,9 @@ for my $peer (grep { $seconds{$_} } 'imp_push', 'bare libcurl loop', 'Node.js wo
 report(
 	title => "throughput: $n stored messages pushed, one worker",
 	about => [
-		'From start() to the last settled outcome; one device for each person, and',
-		'rows of profile, presence and settings for all.  Medians of '
+		'From start() to the last settled outcome; live: all in one commit while the',
+		'worker is idle, from COMMIT to the last outcome.  One device for each person,',
+		'and rows of profile, presence and settings for all.  Medians of '
 		  . rounds($rounds) . '.'
 	],
 	columns => [

@@ -18,16 +18,15 @@ use IO::Socket::INET;
 use IPC::Open2;
 use MIME::Base64;
 use POSIX qw(:sys_wait_h);
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time sleep clock_gettime);
 
 our @EXPORT = qw(
-  quick size_of start_cluster start_sink stop_sink sink_stats psql query_value
-  ask spawn_program stop_program cpu_of median percentile note create_people
-  add_messages fresh_messages start_worker stop_worker worker_pid
-  wait_until run_program fake_token logfile url wal_position wal_bytes
-  sink_ctl settled_count work_dir bin sink_log_lines configure forget_people
-  push_cost wal_stats memory_of wait_for_pushes node_is_there range rounds
-  logged patiently
+  quick size_of start_cluster restart_cluster start_sink stop_sink sink_stats
+  psql query_value ask spawn_program stop_program cpu_of note create_people
+  store_messages add_messages fresh_messages start_worker stop_worker worker_pid worker_state
+  wait_until run_program fake_token logfile url sink_ctl settled_count
+  waiting_count work_dir bin sink_log_lines configure forget_people push_cost
+  wal_stats memory_of wait_for_pushes node_is_there rounds logged patiently
 );
 
 my $work = $ENV{WORK} || die "WORK is not set: use bench/run\n";
@@ -197,11 +196,7 @@ END
 	my $status = $?;
 
 	stop_program($_) for keys %programs;
-	if ($psql_pid)
-	{
-		close $to_psql;
-		waitpid $psql_pid, 0;
-	}
+	end_session();
 	system("$bindir/pg_ctl", '-D', $data, '-m', 'immediate', '-s', 'stop')
 	  if $postmaster;
 	$? = $status;
@@ -211,41 +206,15 @@ $SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 130; };
 
 # ---------- clocks ----------
 
-my $ticks = POSIX::sysconf(&POSIX::_SC_CLK_TCK);
-
-# User and system seconds of a process so far, its threads included.
+# User and system seconds of a process so far, those of its threads included, or
+# 0 if it has gone.  The number of its clock is that of clock_getcpuclockid(3);
+# /proc/PID/stat counts hundredths of a second.
 sub cpu_of
 {
 	my ($pid) = @_;
+	my $seconds = clock_gettime((~int($pid) << 3) | 2);
 
-	open my $stat, '<', "/proc/$pid/stat" or return 0;
-	my $line = <$stat>;
-	$line =~ s/^.*\) //;
-	my @field = split ' ', $line;
-	return ($field[11] + $field[12]) / $ticks;
-}
-
-sub percentile
-{
-	my ($p, @values) = @_;
-	my @sorted = sort { $a <=> $b } @values;
-	my $at = $p / 100 * $#sorted;
-	my $low = int($at);
-
-	return undef if !@sorted;
-	return $sorted[$low] if $low == $#sorted;
-	return $sorted[$low] + ($at - $low) * ($sorted[ $low + 1 ] - $sorted[$low]);
-}
-
-sub median { return percentile(50, @_); }
-
-# The smallest and the largest of some values, in one cell of a table.
-sub range
-{
-	my ($format, @values) = @_;
-	my ($low, $high) = (sort { $a <=> $b } @values)[ 0, -1 ];
-
-	return sprintf "$format–$format", $low, $high;
+	return $seconds < 0 ? 0 : $seconds;
 }
 
 sub rounds
@@ -288,17 +257,16 @@ sub ask
 	die "psql has gone, at: $sql\n";
 }
 
-sub query_value { return scalar ask(@_); }
-
-sub wal_position { return query_value('SELECT pg_current_wal_insert_lsn()'); }
-
-sub wal_bytes
+sub end_session
 {
-	my ($from, $to) = @_;
-
-	$to ||= wal_position();
-	return query_value("SELECT '$to'::pg_lsn - '$from'::pg_lsn");
+	return if !$psql_pid;
+	close $to_psql;
+	waitpid $psql_pid, 0;
+	undef $psql_pid;
+	return;
 }
+
+sub query_value { return scalar ask(@_); }
 
 sub configure
 {
@@ -344,6 +312,18 @@ sub start_cluster
 	psql('CREATE EXTENSION imp_push');
 	run_program("$bindir/psql", '-Xq', '-v', 'ON_ERROR_STOP=1', '-f',
 		'bench/sql/schema.sql');
+	return;
+}
+
+# The same cluster with other settings, which stay.
+sub restart_cluster
+{
+	my (%settings) = @_;
+
+	psql(map { "ALTER SYSTEM SET $_ = $settings{$_}" } keys %settings);
+	end_session();
+	run_program("$bindir/pg_ctl", '-D', $data, '-l', logfile('postgresql'),
+		'-w', '-m', 'fast', 'restart');
 	return;
 }
 
@@ -451,16 +431,27 @@ sub create_people
 	return;
 }
 
-# n messages to n users.
+# Messages first to last, in one statement, scattered over the people, or over
+# the first so many of them; each names one of so many templates (none: 0).
+sub store_messages
+{
+	my ($table, $first, $last, $prefix, %opts) = @_;
+
+	ask("SELECT bench.add_messages('$table', $first, $last, "
+		  . ($opts{people} || $people) . ", '$prefix', "
+		  . ($opts{templates} || 0) . ')');
+	return;
+}
+
+# n messages, with the same options.
 sub add_messages
 {
-	my ($table, $n, $prefix) = @_;
+	my ($table, $n, $prefix, %opts) = @_;
 
 	for (my $first = 1; $first <= $n; $first += 100_000)
 	{
 		my $last = $first + 99_999 < $n ? $first + 99_999 : $n;
-		psql("SELECT bench.add_messages('$table', $first, $last, $people,
-			'$prefix')");
+		store_messages($table, $first, $last, $prefix, %opts);
 		note("  $last of $n messages stored") if $n > 100_000;
 	}
 	return;
@@ -469,12 +460,12 @@ sub add_messages
 # The same into an empty table, ready to be pushed: the worker is stopped.
 sub fresh_messages
 {
-	my ($table, $n, $prefix) = @_;
+	my ($table, $n, $prefix, %opts) = @_;
 
 	psql($table =~ /node/ ? 'TRUNCATE bench.node_message, bench.node_outcome'
 		: 'TRUNCATE imp_push.offline_message, imp_push.delivery_log,
 			imp_push.waiting, imp_push.worker_cursor');
-	add_messages($table, $n, $prefix);
+	add_messages($table, $n, $prefix, %opts);
 	psql("VACUUM ANALYZE $table", 'CHECKPOINT');
 	return;
 }
@@ -483,6 +474,13 @@ sub worker_pid
 {
 	return query_value(
 		"SELECT pid FROM pg_stat_activity WHERE application_name = 'imp_push worker'");
+}
+
+# As it has written it down: idle, working, …; empty if there is none.
+sub worker_state
+{
+	return query_value('SELECT s.state FROM imp_push.worker_state s
+		JOIN pg_stat_activity a USING (pid)') // '';
 }
 
 sub start_worker
@@ -519,8 +517,8 @@ sub forget_people
 	return;
 }
 
-# Pushes what is stored: seconds, and CPU seconds of the worker.  expected:
-# how many of them the sink will accept; put_aside: how many wait for a circuit.
+# Pushes what is stored: seconds, and CPU seconds of the worker.  store: stores
+# it, if the worker may be at work already, who would be counted too late.
 sub push_cost
 {
 	my ($expected, %opts) = @_;
@@ -528,19 +526,13 @@ sub push_cost
 	my $accepted = sink_stats()->{accepted};
 	my $started = time;
 
+	$opts{store}->() if $opts{store};
 	start_worker();
 	wait_for_pushes($accepted, $expected);
-	wait_until(
-		'outcomes',
-		sub {
-			settled_count() - $settled >= $expected
-			  && waiting_count() >= ($opts{put_aside} || 0);
-		});
+	wait_until('outcomes', sub { settled_count() - $settled >= $expected });
 	my $seconds = time - $started;
-	my $pid = worker_pid();
-	my $cpu = cpu_of($pid);
+	my $cpu = cpu_of(worker_pid());
 
-	$opts{at_end}->($pid) if $opts{at_end};
 	stop_worker() if !$opts{stay};
 	return ($seconds, $cpu);
 }

@@ -79,19 +79,25 @@ LANGUAGE sql AS $$
 		SELECT 'u' || i, 'all' FROM generate_series(first, last) i;
 $$;
 
--- Messages to as many of the users, scattered, each from another user.
+-- Messages to as many of the users, scattered, each from another user; each
+-- names one of so many templates (0: none does).
 CREATE FUNCTION bench.add_messages(target regclass, first int, last int,
-								   users int, prefix text) RETURNS void
+								   users int, prefix text, templates int)
+RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format(
-		'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body)
+		'INSERT INTO %s (recipient, sender, conversation_id, msg_id, body, ext)
 			SELECT ''u'' || (i * 7919::bigint %% $3 + 1),
 				''u'' || ((i * 7919::bigint + 1 + i %% ($3 - 1)) %% $3 + 1),
 				''u'' || ((i * 7919::bigint + 1 + i %% ($3 - 1)) %% $3 + 1),
 				$4 || i,
-				''Message number '' || i || '', with a text as people write it.''
+				''Message number '' || i || '', with a text as people write it.'',
+				CASE WHEN $5 > 0 THEN
+					jsonb_build_object(''em_push_template'',
+						jsonb_build_object(''name'', ''t'' || i %% $5 + 1))
+				ELSE ''{}'' END
 			FROM generate_series($1, $2) i', target)
-	USING first, last, users, prefix;
+	USING first, last, users, prefix, templates;
 END
 $$;
