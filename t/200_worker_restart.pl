@@ -57,31 +57,30 @@ wait_settled($node);
 is(scalar keys %{ arrivals($sim) },
 	$number, 'pg_cancel_backend() costs no message');
 
-# The settings of the database and of the owner do not reach it.
+# The settings of the database and of the role that it connects as do not reach
+# it.  (Whoever asks here has others.)
+
+my @settings = (
+	'default_transaction_read_only = on',
+	'search_path = nowhere',
+	'default_transaction_isolation = serializable',
+	"statement_timeout = '1ms'");
+my @of = ('DATABASE postgres', 'ROLE CURRENT_USER');
 
 $sim->forget;
-$node->safe_psql(
-	'postgres', q{
-	ALTER DATABASE postgres SET default_transaction_read_only = on;
-	ALTER DATABASE postgres SET search_path = nowhere;
-	ALTER DATABASE postgres SET default_transaction_isolation = serializable;
-	ALTER DATABASE postgres SET statement_timeout = '1ms'});
-$pid = wait_for_worker_of_catalog();
-$node->safe_psql('template1', "SELECT pg_terminate_backend($pid, 10000)");
-$node->safe_psql(
-	'template1', q{
-	ALTER DATABASE postgres RESET ALL});
+$pid = wait_for_worker($node);
+$ENV{PGOPTIONS} = join ' ', map { "-c $_" } 'default_transaction_read_only=off',
+  'search_path=public', 'default_transaction_isolation=read\ committed',
+  'statement_timeout=0';
+foreach my $of (@of)
+{
+	$node->safe_psql('postgres', "ALTER $of SET $_") foreach @settings;
+}
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 10000)");
+isnt(wait_for_worker($node), $pid, 'a worker with all of these settings');
 insert_message($node, 'user1', 'still here', msg_id => 'settings');
 wait_settled($node);
-arrived_once($sim, 1, 'whatever ALTER DATABASE says');
+arrived_once($sim, 1, 'whatever ALTER DATABASE and ALTER ROLE say');
+$node->safe_psql('postgres', "ALTER $_ RESET ALL") foreach @of;
 
 done_testing();
-
-# As wait_for_worker(), for a database in which one can do nothing now.
-sub wait_for_worker_of_catalog
-{
-	return $node->safe_psql(
-		'template1', q{SELECT pid FROM pg_catalog.pg_stat_activity
-		WHERE datname = 'postgres' AND backend_type <> 'client backend'
-		LIMIT 1});
-}

@@ -92,13 +92,20 @@ foreach my $mode ('fast', 'immediate')
 
 $sim->forget;
 $node->safe_psql('postgres', 'SELECT imp_push.stop()');
-$node->restart;
 insert_message($node, 'user1', 'not yet', msg_id => 'stopped');
+$node->restart;
+
+# The worker that has come with the server has looked, and left.
+ok( $node->poll_query_until(
+		'postgres', q{SELECT state_since > pg_postmaster_start_time()
+			AND pid IS NULL FROM imp_push.worker_status}),
+	'a worker has found that it is stopped');
 is( $node->safe_psql(
 		'postgres',
 		q{SELECT status FROM imp_push.delivery WHERE msg_id = 'stopped'}),
 	'pending',
 	'stop() lasts over a restart');
+is(scalar $sim->requests, 0, 'and nothing is sent');
 $node->safe_psql('postgres', 'SELECT imp_push.start()');
 $sim->wait_for_accepted(1);
 wait_settled($node);

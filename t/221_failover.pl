@@ -82,6 +82,13 @@ sub stored
 		'SELECT count(*) FROM imp_push.offline_message');
 }
 
+sub workers
+{
+	my @processes = worker_processes(@_);
+
+	return scalar @processes;
+}
+
 # Crashes one under load and promotes the other; tests that nothing is lost.
 sub fail_over
 {
@@ -113,6 +120,7 @@ sub fail_over
 		'sent|' . ($number + 1),
 		"$name: delivery says sent of all of them");
 	is($sim->stats->{jwts}, 1, "$name: not one new provider token");
+	is(workers($to), 1, "$name: there is one worker");
 	return;
 }
 
@@ -140,8 +148,8 @@ sub rewind
 	$primary->wait_for_catchup($node->name);
 	is($node->safe_psql('postgres', 'SELECT state FROM imp_push.worker_status'),
 		'standby', $node->name . ' is a standby and says so');
-	ok(worker_process($primary), $primary->name . ' has a worker');
-	ok(!worker_process($node), $node->name . ' has none');
+	is(workers($primary), 1, $primary->name . ' has one worker');
+	is(workers($node), 0, $node->name . ' has none');
 	return;
 }
 

@@ -41,10 +41,9 @@ $clone->safe_psql(
 		(recipient, sender, msg_id, expires_at) VALUES
 		('user1', 'sender', 'past', now() - interval '1 day')});
 
-# The worker has seen them when it has answered to a wake-up after them.
+wait_for_look();
 is( $clone->safe_psql(
-		'postgres', q{NOTIFY imp_push;
-		SELECT count(*) FROM imp_push.delivery
+		'postgres', q{SELECT count(*) FROM imp_push.delivery
 		WHERE msg_id IN ('on the clone', 'past') AND status = 'pending'}),
 	$number + 1,
 	'nothing is planned and nothing expires on the clone');
@@ -70,11 +69,29 @@ $clone->reload;
 ok( $clone->poll_query_until(
 		'postgres', "SELECT state = 'disabled' FROM imp_push.worker_status"),
 	'switched off again');
+$sim->forget;
 insert_message($clone, 'user1', 'no', msg_id => 'off');
+wait_for_look();
 is( $clone->safe_psql(
 		'postgres',
 		"SELECT status FROM imp_push.delivery WHERE msg_id = 'off'"),
 	'pending',
 	'it is an emergency switch');
+is(scalar $sim->requests, 0, 'and nothing is sent');
 
 done_testing();
+
+# Waits until the clone's worker has looked for work, now that there is some.
+# One that is disabled does not say so each time, but when it begins.
+sub wait_for_look
+{
+	my ($pid, $now) = split /\|/, $clone->safe_psql('postgres',
+		'SELECT pid, clock_timestamp() FROM imp_push.worker_status');
+
+	$clone->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 10000)");
+	ok( $clone->poll_query_until(
+			'postgres', "SELECT state = 'disabled' AND pid <> $pid
+				AND last_pass_at > '$now' FROM imp_push.worker_status"),
+		'a worker has looked');
+	return;
+}

@@ -62,12 +62,7 @@ sub check_mended
 	my ($fault) = @_;
 	my $mended = time;
 
-	$sim->wait_for_accepted($number);
-	diag(sprintf '%s: all there %.1f s after the mend', $fault,
-		time - $mended);
-
-	# Five seconds between two probes at most; the rest is for a busy machine.
-	cmp_ok(time - $mended, '<', 10, "$fault, mended: it is found by itself");
+	found_again($mended, $fault, $sim->wait_for_accepted($number));
 	wait_settled($node);
 	none_lost($sim, $number, "$fault, mended");
 	is( $node->safe_psql(

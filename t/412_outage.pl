@@ -8,6 +8,7 @@ use warnings;
 use ImpPush;
 use ImpPush::Faults;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $users = 50;
 my $sim = start_simulator();
@@ -64,10 +65,36 @@ sub pass_time
 	return;
 }
 
+my $sent = 0;
+my $mended;
+
+sub mend
+{
+	$mended = time;
+	$sim->control('reset');
+	return;
+}
+
+sub recovers
+{
+	my ($name) = @_;
+
+	wait_settled($node);
+	found_again($mended, $name,
+		grep { $_->{arrived_us} / 1e6 > $mended } $sim->accepted);
+	none_lost($sim, $sent, $name, $node);
+	is( $node->safe_psql(
+			'postgres',
+			'SELECT status, count(*) FROM imp_push.delivery GROUP BY status'),
+		"sent|$sent",
+		"$name: none has failed, none has expired");
+	return;
+}
+
 bind_users($node, $users);
 insert_message($node, 'user1', 'hello', msg_id => 'before');
 wait_settled($node);
-my $sent = 1;
+$sent++;
 
 foreach my $outage (@outages)
 {
@@ -94,17 +121,30 @@ is( $node->safe_psql(
 	"$sent|t",
 	'two hours have passed');
 is(scalar $sim->accepted, 1, 'nothing has arrived');
-$sim->control('reset');
 stop_worker();
 pass_time('15 minutes');
+mend();
 start_worker();
-$sim->wait_for_accepted($sent);
-wait_settled($node);
-none_lost($sim, $sent, 'two hours of outage', $node);
-is( $node->safe_psql(
-		'postgres',
-		'SELECT status, count(*) FROM imp_push.delivery GROUP BY status'),
-	"sent|$sent",
-	'none has failed, none has expired');
+recovers('two hours of outage');
+
+# The same, and the worker lives through it.
+
+my $pid = worker_process($node);
+my $waiting = 0;
+
+$sim->control('listen off');
+$sim->control('close');
+foreach my $half ('the first hour', 'the second hour')
+{
+	insert_to_users($node, $users, msg_id => $half);
+	$sent += $users;
+	$waiting += $users;
+	circuit_opens($node, $waiting,
+		"$half: the circuit is open, and all messages wait");
+	pass_time('1 hour');
+}
+mend();
+recovers('two hours, and the same worker');
+is(worker_process($node), $pid, 'it is the same indeed');
 
 done_testing();

@@ -25,7 +25,8 @@ use ImpPush::Simulator;
 our @EXPORT = qw(
   start_simulator new_simulator new_node make_keys make_client_certificate
   set_certificate configure token_of bind_users insert_message insert_to_users
-  wait_settled circuit_opens wait_until worker_pid wait_for_worker arrivals
+  wait_settled settle_soon retry_now sent_again circuit_opens wait_until
+  worker_pid wait_for_worker arrivals
   arrived_once latencies median
 );
 
@@ -478,6 +479,19 @@ sub insert_to_users
 
 Waits until every stored message has its outcomes.
 
+=item settle_soon($node)
+
+The same, but nobody waits until the time of his next attempt has come.
+
+=item retry_now($node)
+
+Whatever waits for its next attempt is due, as if its time had come.
+
+=item sent_again($node)
+
+How often the worker has sent something again at once.  Waits until it has
+written down what it has counted, which one that has crashed never does.
+
 =item circuit_opens($node, $waiting, $name)
 
 A test: the circuit of the only certificate opens, and so many pushes wait.
@@ -498,6 +512,51 @@ sub wait_settled
 							WHERE status IN ('pending', 'retrying'))")
 	  or croak 'messages remain unsettled';
 	return;
+}
+
+sub settle_soon
+{
+	my ($node) = @_;
+	my $left = q{SELECT count(*) FROM imp_push.delivery
+		WHERE status IN ('pending', 'retrying')};
+
+	for (;;)
+	{
+		# those that are to go now have gone
+		$node->poll_query_until('postgres',
+			"$left AND COALESCE(next_attempt_at <= now() OR attempts = 0, true)",
+			'0') or croak 'messages remain unsettled';
+		last if $node->safe_psql('postgres', $left) eq '0';
+		retry_now($node);
+	}
+	return;
+}
+
+sub retry_now
+{
+	my ($node) = @_;
+
+	# Told to read its configuration, the worker looks at everything anew.
+	$node->safe_psql(
+		'postgres', q{UPDATE imp_push.waiting SET due = now()
+			WHERE attempts > 0 AND due > now();
+		SELECT pg_reload_conf()});
+	return;
+}
+
+sub sent_again
+{
+	my ($node) = @_;
+
+	$node->poll_query_until(
+		'postgres', q{
+		SELECT (SELECT sum(value) FROM imp_push.metrics
+				WHERE name = 'imp_push_sent_total')
+			= (SELECT count(*) FROM imp_push.delivery WHERE status = 'sent')})
+	  or croak 'the worker does not write its counters';
+	return $node->safe_psql('postgres',
+		q{SELECT coalesce(sum(value), 0) FROM imp_push.metrics
+		WHERE name = 'imp_push_resent_total'});
 }
 
 sub circuit_opens

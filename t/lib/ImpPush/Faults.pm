@@ -14,7 +14,8 @@ use Exporter 'import';
 use Test::More;
 
 our @EXPORT =
-  qw(figures none_lost accepted_count cpu_seconds resident_kb worker_process);
+  qw(figures none_lost accepted_count cpu_seconds resident_kb worker_process
+  worker_processes found_again);
 
 =pod
 
@@ -133,25 +134,54 @@ sub accepted_count
 	return scalar grep { /"status":200\b/ } @{ $sim->read_logs };
 }
 
+=item found_again($mended, $name, @requests)
+
+Tests that a server was found again by itself soon after that time, and that all
+these requests, which had waited for it, came then.
+
+=cut
+
+sub found_again
+{
+	my ($mended, $name, @requests) = @_;
+	my ($probe, $last) =
+	  (sort { $a <=> $b } map { $_->{arrived_us} / 1e6 } @requests)[ 0, -1 ];
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	diag(sprintf '%s: a probe %.1f s after the mend, the last one %.1f s later',
+		$name, $probe - $mended, $last - $probe);
+
+	# Five seconds between two probes at most; the rest is for a busy machine.
+	cmp_ok($probe - $mended, '<', 10, "$name, mended: it is found by itself");
+	cmp_ok($last - $probe, '<', 5,
+		"$name, mended: all are there within five seconds of a probe");
+	return;
+}
+
 =item worker_process($node)
 
 The process of a worker, found without asking the server, which takes time and
 may not be possible; undef if there is none.
 
+=item worker_processes($node)
+
+All of them.
+
 =cut
 
 sub worker_process
+{
+	return (worker_processes(@_))[0];
+}
+
+sub worker_processes
 {
 	my ($node) = @_;
 	my ($postmaster) = PostgreSQL::Test::Utils::slurp_file(
 		$node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
 
-	foreach my $pid (split ' ',
-		slurp("/proc/$postmaster/task/$postmaster/children"))
-	{
-		return $pid if slurp("/proc/$pid/cmdline") =~ /imp_push worker/;
-	}
-	return;
+	return grep { slurp("/proc/$_/cmdline") =~ /imp_push worker/ } split ' ',
+	  slurp("/proc/$postmaster/task/$postmaster/children");
 }
 
 # What a file of /proc holds; '' if the process has just ended.
