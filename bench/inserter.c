@@ -118,6 +118,15 @@ client(int client_number, int64_t start)
 	srandom((unsigned) client_number + 1);
 	for (i = client_number; i < options.count; i += options.clients)
 	{
+		double		slot = i + (double) random() / RAND_MAX;
+
+		sleep_until(start + (int64_t) (slot * 1e6 / options.rate));
+		insert(conn, i, &times[i / options.clients]);
+	}
+	/* Line by line, since the clients share the pipe. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = client_number; i < options.count; i += options.clients)
+	{
 		struct times *t = &times[i / options.clients];
 
 		if (i >= options.warm_up)
