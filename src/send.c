@@ -201,7 +201,19 @@ static void
 accept_push(Sender *sender, Push *push, TimestampTz now)
 {
 	const char *fault = request_fault(push);
-	TimestampTz busy_until;
+	TimestampTz busy_until = busy_token_until(sender->name, push->token, now);
+
+	/* Never sent, and so no probe, whatever it was meant to be */
+	if (fault != NULL || busy_until != 0)
+	{
+		push->probe = false;
+		if (fault != NULL)
+			sender_answer(sender, push, VERDICT_FAILED, fault, now, now);
+		else
+			sender_answer(sender, push, VERDICT_FREE_RETRY,
+						  "TooManyRequests", busy_until, now);
+		return;
+	}
 
 	/* What comes when a probe is due, and could be one, is one. */
 	if (!push->probe && circuit_probe_is_due(&sender->circuit, now) &&
@@ -209,20 +221,6 @@ accept_push(Sender *sender, Push *push, TimestampTz now)
 		push->probe = true;
 	if (push->probe)
 		circuit_probe_started(&sender->circuit);
-
-	if (fault != NULL)
-	{
-		sender_answer(sender, push, VERDICT_FAILED, fault, now, now);
-		return;
-	}
-	busy_until = busy_token_until(sender->name, push->token, now);
-	if (busy_until != 0)
-	{
-		sender_answer(sender, push, VERDICT_FREE_RETRY, "TooManyRequests",
-					  busy_until, now);
-		return;
-	}
-
 	if (sender->circuit.open &&
 		(!push->probe || sender->circuit.kind == CIRCUIT_FAULT))
 	{
@@ -592,7 +590,9 @@ send_may_probe(const char *certificate, const char *token)
 {
 	Sender	   *sender = find_sender(certificate);
 
-	return sender == NULL || !guard_has_tried(&sender->guard, token);
+	return sender == NULL ||
+		(!guard_has_tried(&sender->guard, token) &&
+		 busy_token_until(certificate, token, GetCurrentTimestamp()) == 0);
 }
 
 int

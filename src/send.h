@@ -101,8 +101,8 @@ extern TimestampTz send_next_probe(void);
 extern void send_probe_with_next(const char *certificate);
 
 /*
- * What waits is no good for a probe, for its tokens have just been refused:
- * after a while they are tried again.
+ * What waits is no good for a probe, for its tokens have just been refused or
+ * are to be spared: after a while they are tried again.
  */
 extern void send_probe_later(const char *certificate);
 
@@ -111,8 +111,8 @@ extern void send_waits(const char *certificate);
 extern void send_look_for_probes(void);
 
 /*
- * False if APNs has refused this token as bad a short time ago: then it is no
- * good for a probe, whatever the answer.
+ * False if APNs has refused this token as bad a short time ago, or has asked
+ * to spare it: then it is no good for a probe, whatever the answer.
  */
 extern bool send_may_probe(const char *certificate, const char *token);
 
