@@ -359,8 +359,25 @@ send_resent(const char *certificate)
 
 /* ---------- provider tokens ---------- */
 
+/* All who send with that token heed what APNs has told one of them. */
+void
+send_pause_renewal(const Certificate *cert, TimestampTz until)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &senders)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (sender->target != NULL &&
+			same_text(sender->target->certificate->team_id, cert->team_id) &&
+			same_text(sender->target->certificate->key_id, cert->key_id))
+			sender->renew_after = until;
+	}
+}
+
 Certificate *
-send_needs_token(const char **refused)
+send_needs_token(const char **refused, bool *may_make)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_iter	iter;
@@ -372,6 +389,7 @@ send_needs_token(const char **refused)
 		if (!sender_needs_token(sender, now))
 			continue;
 		*refused = sender->refused;
+		*may_make = now >= sender->renew_after;
 		return sender->target->certificate;
 	}
 	return NULL;

@@ -56,9 +56,10 @@ extern uint64 send_resent(const char *certificate); /* requests, of one push */
 /*
  * Certificates whose provider token must be renewed before they send on:
  * returns one such, or NULL; the caller calls certificate_authorize() in a
- * transaction and then send_authorized().  refused: see certificate.h.
+ * transaction and then send_authorized().  refused, may_make: see
+ * certificate.h.
  */
-extern Certificate *send_needs_token(const char **refused);
+extern Certificate *send_needs_token(const char **refused, bool *may_make);
 extern void send_authorized(Certificate *cert, bool authorized);
 
 /* Shutting down: hands back what was never sent as VERDICT_FREE_RETRY. */

@@ -355,7 +355,7 @@ sender_needs_token(Sender *sender, TimestampTz now)
 {
 	const Certificate *certificate;
 
-	if (sender->target == NULL || now < sender->renew_after)
+	if (sender->target == NULL)
 		return false;
 	certificate = certificate_of(sender);
 	if (certificate->team_id == NULL ||
@@ -365,7 +365,8 @@ sender_needs_token(Sender *sender, TimestampTz now)
 		return sender->queued > 0;
 
 	/* Renewed in good time, while the old one is still in use. */
-	return lane_clock() - sender->active_at < INT64CONST(60) * 1000000 &&
+	return now >= sender->renew_after &&
+		lane_clock() - sender->active_at < INT64CONST(60) * 1000000 &&
 		certificate_token_is_old(certificate);
 }
 

@@ -118,6 +118,9 @@ extern void sender_tick(Sender *sender, TimestampTz now, int64 clock);
 /* When it wants to be called (by lane_clock()); -1: never. */
 extern int64 sender_next_tick(Sender *sender, TimestampTz now, int64 clock);
 
+/* No new provider token for this team and key before (send.c). */
+extern void send_pause_renewal(const Certificate *cert, TimestampTz until);
+
 /* Must this certificate's provider token be renewed, for what waits? */
 extern bool sender_needs_token(Sender *sender, TimestampTz now);
 

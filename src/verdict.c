@@ -313,7 +313,9 @@ settle_answered(Case *c)
 			give_free(c);
 			break;
 		case ANSWER_PROVIDER_TOKEN_TOO_NEW:
-			c->sender->renew_after = c->now + RENEWAL_PAUSE;
+			if (is_current(c))
+				send_pause_renewal(c->lane->target->certificate,
+								   c->now + RENEWAL_PAUSE);
 			open_circuit(c, CIRCUIT_CONFIGURATION, NULL);
 			give_free(c);
 			break;
