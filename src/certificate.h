@@ -19,8 +19,8 @@ typedef struct Certificate
 
 	/*
 	 * Why it cannot be used now, or NULL: "no_key" (none is stored, as after
-	 * a restore), "bad_key_file", "bad_key" (what is stored is no usable key),
-	 * "clock_is_wrong" or "TooManyProviderTokenUpdates" (see
+	 * a restore), "bad_key_file", "bad_key" (what is stored is no usable
+	 * key), "clock_is_wrong" or "TooManyProviderTokenUpdates" (see
 	 * certificate_authorize).
 	 */
 	const char *fault;

@@ -76,6 +76,7 @@ typedef struct Push
 
 	/* The transport's own */
 	int			resends;		/* sent again on its own account */
+	int64		queued_at;		/* by lane_clock() */
 	char		reason_text[48];	/* a reason that is not a constant */
 } Push;
 

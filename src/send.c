@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "send.h"
 #include "sender.h"
+#include "share.h"
 
 /* A certificate that is not known yet will be soon (microseconds). */
 #define UNKNOWN_PAUSE (INT64CONST(1) * 1000000)
@@ -225,6 +226,11 @@ accept_push(Sender *sender, Push *push, TimestampTz now)
 		(!push->probe || sender->circuit.kind == CIRCUIT_FAULT))
 	{
 		sender_refuse(sender, push, now);
+		return;
+	}
+	if (!push->probe && !share_takes(sender))
+	{
+		share_refuse(sender, push, now);
 		return;
 	}
 	sender_queue(sender, push, false);
@@ -482,12 +488,35 @@ send_circuit_generation(void)
 	return circuit_generation();
 }
 
+static bool
+holds_back(const Sender *sender)
+{
+	return sender->target != NULL && (sender->circuit.open || sender->full);
+}
+
 bool
-send_is_open(const char *certificate)
+send_holds_back(const char *certificate)
 {
 	Sender	   *sender = find_sender(certificate);
 
-	return sender != NULL && sender->target != NULL && sender->circuit.open;
+	return sender != NULL && holds_back(sender);
+}
+
+uint64
+send_hold_generation(void)
+{
+	return circuit_generation() + sender_shared.eased;
+}
+
+int
+send_page(void)
+{
+	int			room = PG_INT32_MAX;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &senders)
+		room = Min(room, share_room(dlist_container(Sender, node, iter.cur)));
+	return room;
 }
 
 int
@@ -509,6 +538,7 @@ send_circuits(CircuitStatus **statuses)
 		n++;
 		status->certificate = pstrdup(sender->name);
 		status->open = circuit->open;
+		status->held_back = holds_back(sender);
 		status->reason = circuit->open ? pstrdup(circuit->reason) : NULL;
 		status->detail = circuit->detail[0] != '\0' ?
 			pstrdup(circuit->detail) : NULL;

@@ -75,6 +75,7 @@ typedef struct CircuitStatus
 {
 	const char *certificate;
 	bool		open;
+	bool		held_back;		/* as by send_holds_back() */
 	const char *reason;			/* NULL while closed */
 	char	   *detail;			/* for people: what libcurl or APNs said,
 								 * never a secret; or NULL */
@@ -83,7 +84,17 @@ typedef struct CircuitStatus
 	TimestampTz last_success_at;	/* 0: none yet */
 } CircuitStatus;
 
-extern bool send_is_open(const char *certificate);
+/*
+ * What waits for this certificate is to be left alone, for its circuit is
+ * open, or it is slow and has as much as it may have.  The generation grows
+ * when that ends.
+ */
+extern bool send_holds_back(const char *certificate);
+extern uint64 send_hold_generation(void);
+
+/* So many waiting pushes may be submitted at once, whosever they are. */
+extern int	send_page(void);
+
 extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
 extern void send_restore_circuit(const CircuitStatus *status);	/* at start */

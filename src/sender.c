@@ -12,6 +12,7 @@
 
 #include "guc.h"
 #include "sender.h"
+#include "share.h"
 
 /* A connection idle for so long is not trusted any more (microseconds). */
 #define IDLE_AGE (INT64CONST(600) * 1000000)
@@ -102,7 +103,10 @@ sender_queue(Sender *sender, Push *push, bool in_front)
 	if (in_front)
 		dlist_push_head(&sender->queue, &push->node);
 	else
+	{
 		dlist_push_tail(&sender->queue, &push->node);
+		push->queued_at = lane_clock();
+	}
 	sender->queued++;
 	sender->active_at = lane_clock();
 }
@@ -370,21 +374,6 @@ sender_needs_token(Sender *sender, TimestampTz now)
 		certificate_token_is_old(certificate);
 }
 
-/*
- * A certificate may take half of the room that the others leave: however
- * slow its host is, everybody else finds room.
- */
-static bool
-has_share(Sender *sender)
-{
-	int			others = sender_shared.under_way - sender->under_way;
-	int			room = imp_max_in_flight - others;
-
-	if (sender_shared.senders > 1)
-		room = Max(room / 2, 1);
-	return sender->under_way < room;
-}
-
 static int64
 patience(const Sender *sender, int64 least)
 {
@@ -420,7 +409,7 @@ sender_pump(Sender *sender, TimestampTz now)
 			sender_flush(sender, "no_certificate", true, now + 1000000, now);
 			break;
 		}
-		if (lacks_token(sender, now) || !has_share(sender) ||
+		if (lacks_token(sender, now) || !share_is_left(sender) ||
 			(lane = choose_lane(sender, clock)) == NULL)
 			break;
 		start_push(sender, lane, now, clock);
@@ -612,6 +601,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 	give_up_silent(sender, now);
 	limit_draining(sender, now);
 	sender_pump(sender, now);
+	share_watch(sender, now, clock);
 }
 
 static int64
@@ -646,6 +636,8 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 	if (since != 0)
 		next = sooner(next, Max(since + patience(sender, SLOW_TIME),
 								clock + 500000));
+
+	next = sooner(next, share_next_watch(sender));
 
 	/* Waiting for leave to connect: see take_connect_credit(). */
 	if (sender->queued > 0 && !usable)

@@ -416,8 +416,8 @@ forget_batch(int size)
 
 		if (push_goes_later(push))
 		{
-			/* What waits for a circuit is not read before it closes. */
-			plan_due_changed(send_is_open(push->certificate) ?
+			/* What is held back is not read before that ends. */
+			plan_due_changed(send_holds_back(push->certificate) ?
 							 push->expires_at :
 							 Min(push->due, push->expires_at));
 			send_waits(push->certificate);
