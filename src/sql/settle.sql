@@ -20,6 +20,14 @@ AS $$
 DECLARE
 	current_slot CONSTANT smallint := imp_push.log_slot();
 BEGIN
+	-- Some may have been under way when their certificate got another name.
+	IF EXISTS (SELECT FROM imp_push.former_name) THEN
+		certificates := ARRAY(
+			SELECT imp_push.present_name(c.name)
+			FROM unnest(certificates) WITH ORDINALITY AS c(name, place)
+			ORDER BY c.place);
+	END IF;
+
 	INSERT INTO imp_push.delivery_log
 		(slot, message_id, msg_id, recipient, device_id, certificate, status,
 		 reason, detail, apns_id, apns_status, attempts, decided_at, finished_at)
