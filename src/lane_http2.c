@@ -158,6 +158,9 @@ lane_http2_begin(Lane *lane)
 								lengthof(settings)) != 0)
 		return false;
 	lane->established = true;
+
+	/* Making the connection took its time: that is no silence. */
+	lane->heard_at = lane_clock();
 	lane_connection_watch(lane, false);
 	dlist_foreach_modify(iter, &lane->under_way)
 		lane_http2_submit(lane, dlist_container(Request, node, iter.cur));
