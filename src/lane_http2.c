@@ -276,6 +276,9 @@ void
 lane_http2_flush(Lane *lane)
 {
 	lane->unflushed = 0;
+	if (lane->trust_time != 0)
+		lane->trust_until = lane_clock() + lane->trust_time;
+	lane->trust_time = 0;
 	if (lane->dead || !write_out(lane))
 		return;
 	while (fill_out(lane))

@@ -382,14 +382,14 @@ patience(const Sender *sender, int64 least)
 }
 
 static void
-start_push(Sender *sender, Lane *lane, TimestampTz now, int64 clock)
+start_push(Sender *sender, Lane *lane, TimestampTz now)
 {
 	Push	   *push;
 
 	push = dlist_container(Push, node, dlist_pop_head_node(&sender->queue));
 	sender->queued--;
 	if (lane->state == LANE_WARM && lane->in_flight == 0)
-		lane->trust_until = clock + patience(sender, TRUST_TIME);
+		lane->trust_time = patience(sender, TRUST_TIME);
 	sender->under_way++;
 	sender_shared.under_way++;
 	lane_start(lane, push);
@@ -412,7 +412,7 @@ sender_pump(Sender *sender, TimestampTz now)
 		if (lacks_token(sender, now) || !share_is_left(sender) ||
 			(lane = choose_lane(sender, clock)) == NULL)
 			break;
-		start_push(sender, lane, now, clock);
+		start_push(sender, lane, now);
 	}
 	close_lanes(sender);
 }

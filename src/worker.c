@@ -402,6 +402,7 @@ plan(void)
 		plan_look();
 	if (imp_enabled)
 		plan_waiting(now);
+	send_flush();
 	if (!new_first)
 		plan_look();
 	end_care();
