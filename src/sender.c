@@ -94,6 +94,10 @@ sender_answer(Sender *sender, Push *push, Verdict verdict,
 	push->verdict = verdict;
 	push->reason = reason;
 	push->due = due;
+
+	/* Others have had an answer, and may have been held back since. */
+	if (push->answered_at == 0)
+		push->answered_at = now;
 	dlist_push_tail(&sender_shared.answered, &push->node);
 }
 
