@@ -140,6 +140,12 @@ token_doubted(Case *c)
 	Sender	   *sender = c->sender;
 	Push	   *push = c->push;
 
+	if (!is_current(c))
+	{
+		/* The certificate has been mended since. */
+		give_free(c);
+		return;
+	}
 	if (sender->circuit.open)
 	{
 		/* A probe, or what was under way when the circuit opened. */
