@@ -148,22 +148,30 @@ bool
 settle_run(void)
 {
 	int			size = answered_count;
+	int			stuck = 0;		/* the last ones, which cannot be stored */
 
 	do
 	{
 		int			sqlstate = settle_batch(size);
 
 		if (sqlstate == 0)
-			size = Min(Max(size * 2, 1), answered_count);
-		else if (session_error_is_passing(sqlstate) ||
-				 !lighten(&size, sqlstate))
+			size = Min(Max(size * 2, 1), answered_count - stuck);
+		else if (session_error_is_passing(sqlstate))
+			break;
+		else if (!lighten(&size, sqlstate))
 		{
-			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   RETRY_DELAY_MS);
-			return false;
+			if (size == 0)
+				break;
+			dlist_push_tail(&answered, dlist_pop_head_node(&answered));
+			stuck++;
 		}
-	} while (answered_count > 0);
-	return true;
+		if (answered_count == 0)
+			return true;
+	} while (answered_count > stuck);
+
+	retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   RETRY_DELAY_MS);
+	return false;
 }
 
 /*
