@@ -91,11 +91,17 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 		 void *lane_pointer)
 {
 	Lane	   *lane = lane_pointer;
+	Request    *request;
 
 	/* Whoever says anything is there. */
 	lane->trust_until = 0;
 	if (frame->hd.type == NGHTTP2_GOAWAY)
 		lane->state = LANE_DRAINING;
+	if ((frame->hd.type == NGHTTP2_HEADERS ||
+		 frame->hd.type == NGHTTP2_DATA) &&
+		(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
+		(request = request_of(session, frame->hd.stream_id)) != NULL)
+		request->whole = true;
 	return 0;
 }
 
@@ -114,8 +120,8 @@ on_stream_close(nghttp2_session *session, int32_t stream_id,
 		return 0;
 	request->not_processed = error_code == NGHTTP2_REFUSED_STREAM;
 	request->clean = error_code == NGHTTP2_NO_ERROR;
-	lane_end(lane, request, request->status >= 200 ? CURLE_OK :
-			 CURLE_HTTP2_STREAM);
+	lane_end(lane, request, request->status >= 200 && request->whole ?
+			 CURLE_OK : CURLE_HTTP2_STREAM);
 	return 0;
 }
 
