@@ -26,6 +26,7 @@ static const struct kind_word kinds[] = {
 	{"silent", FAULT_SILENT, 0},
 	{"goaway", FAULT_GOAWAY, 0},
 	{"close", FAULT_CLOSE, 0},
+	{"cut", FAULT_CUT, 400},
 	{"huge", FAULT_HUGE, 200},
 	{"garbage", FAULT_GARBAGE, 400},
 	{"redirect", FAULT_REDIRECT, 301},

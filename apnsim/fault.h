@@ -19,6 +19,7 @@ enum fault_kind
 	FAULT_SILENT,				/* no answer */
 	FAULT_GOAWAY,				/* GOAWAY beside the answer */
 	FAULT_CLOSE,				/* the TCP connection is closed */
+	FAULT_CUT,					/* RST_STREAM instead of the answer's body */
 	FAULT_HUGE,					/* a very long answer */
 	FAULT_GARBAGE,				/* an answer that is not JSON */
 	FAULT_REDIRECT				/* an answer with a location */

@@ -266,11 +266,16 @@ read_body(nghttp2_session *session, int32_t stream_id, uint8_t *to,
 		  size_t room, uint32_t *flags, nghttp2_data_source *source, void *data)
 {
 	struct request *request = source->ptr;
-	uint64_t	n = answer_body(request, (char *) to, room);
+	uint64_t	n;
 
 	(void) session;
 	(void) stream_id;
 	(void) data;
+
+	/* nghttp2 then resets the stream. */
+	if (fault_kind_of(request->fault) == FAULT_CUT)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	n = answer_body(request, (char *) to, room);
 	if (request->answer_left == 0)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t) n;

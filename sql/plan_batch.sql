@@ -224,6 +224,9 @@ SELECT pg_temp.message(90), pg_temp.message(91), pg_temp.settle(91, 'bob', 'ipad
 SELECT imp_push.fail_message(90, '22003', :at), imp_push.fail_message(91, '22003', :at), imp_push.fail_message(999, '22003', :at);
 SELECT id, device, status, reason, n FROM pg_temp.state;
 SELECT count(*) AS waiting FROM imp_push.waiting;
+-- Once: its other devices were on the same page perhaps.
+SELECT imp_push.fail_message(90, '22003', :at), imp_push.fail_message(91, '22003', :at);
+SELECT count(*) AS rows, count(device_id) AS with_device FROM imp_push.delivery_log;
 DELETE FROM imp_push.offline_message;
 DELETE FROM imp_push.delivery_log;
 

@@ -21,8 +21,9 @@ typedef struct Certificate
 
 	/*
 	 * Why it cannot be used now, or NULL: "no_key" (none is stored, as after
-	 * a restore), "bad_key_file", "bad_key" (what is stored is no usable key)
-	 * or "clock_is_wrong" (see certificate_authorize).
+	 * a restore), "bad_key_file", "bad_key" (what is stored is no usable
+	 * key), "clock_is_wrong" or "TooManyProviderTokenUpdates" (see
+	 * certificate_authorize).
 	 */
 	const char *fault;
 	char	   *fault_detail;	/* for people: never a secret */
@@ -69,10 +70,11 @@ extern void certificate_free(Certificate *cert);
  * may be had: "clock_is_wrong" if the refused one is younger than 20 minutes
  * (the next call tries again), else a fault of certificate_load().
  *
- * After TooManyProviderTokenUpdates call nothing: the token there is stays in
- * use, and none is made before it is 20 minutes old.
+ * may_make is false for 20 minutes after TooManyProviderTokenUpdates, which is
+ * then the fault where the shared token is of no use.
  */
-extern bool certificate_authorize(Certificate *cert, const char *refused);
+extern bool certificate_authorize(Certificate *cert, const char *refused,
+								  bool may_make);
 
 /* True if certificate_authorize() has something to do.  Any time, anywhere. */
 extern bool certificate_token_is_old(const Certificate *cert);

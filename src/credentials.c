@@ -377,14 +377,15 @@ renew_tokens(void)
 {
 	Certificate *cert;
 	const char *refused;
+	bool		may_make;
 
-	while ((cert = send_needs_token(&refused)) != NULL)
+	while ((cert = send_needs_token(&refused, &may_make)) != NULL)
 	{
 		bool		authorized;
 
 		if (session_begin(SESSION_OWNER) != SESSION_READY)
 			return;
-		authorized = certificate_authorize(cert, refused);
+		authorized = certificate_authorize(cert, refused, may_make);
 		session_commit();
 		send_authorized(cert, authorized);
 	}

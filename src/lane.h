@@ -84,8 +84,9 @@ typedef struct Lane
 
 	/* Trust */
 	int64		opened_at;
-	int64		heard_at;		/* last answer, or when it was opened */
+	int64		heard_at;		/* last answer, or when it was made */
 	int64		used_at;		/* last start or answer */
+	int64		trust_time;		/* must answer what is to be written within */
 	int64		trust_until;	/* must have answered by then; 0: no matter */
 	int			answers;
 	int			timeouts;		/* in a row, without an answer between */

@@ -91,11 +91,17 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 		 void *lane_pointer)
 {
 	Lane	   *lane = lane_pointer;
+	Request    *request;
 
 	/* Whoever says anything is there. */
 	lane->trust_until = 0;
 	if (frame->hd.type == NGHTTP2_GOAWAY)
 		lane->state = LANE_DRAINING;
+	if ((frame->hd.type == NGHTTP2_HEADERS ||
+		 frame->hd.type == NGHTTP2_DATA) &&
+		(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
+		(request = request_of(session, frame->hd.stream_id)) != NULL)
+		request->whole = true;
 	return 0;
 }
 
@@ -114,8 +120,8 @@ on_stream_close(nghttp2_session *session, int32_t stream_id,
 		return 0;
 	request->not_processed = error_code == NGHTTP2_REFUSED_STREAM;
 	request->clean = error_code == NGHTTP2_NO_ERROR;
-	lane_end(lane, request, request->status >= 200 ? CURLE_OK :
-			 CURLE_HTTP2_STREAM);
+	lane_end(lane, request, request->status >= 200 && request->whole ?
+			 CURLE_OK : CURLE_HTTP2_STREAM);
 	return 0;
 }
 
@@ -158,6 +164,9 @@ lane_http2_begin(Lane *lane)
 								lengthof(settings)) != 0)
 		return false;
 	lane->established = true;
+
+	/* Making the connection took its time: that is no silence. */
+	lane->heard_at = lane_clock();
 	lane_connection_watch(lane, false);
 	dlist_foreach_modify(iter, &lane->under_way)
 		lane_http2_submit(lane, dlist_container(Request, node, iter.cur));
@@ -273,6 +282,9 @@ void
 lane_http2_flush(Lane *lane)
 {
 	lane->unflushed = 0;
+	if (lane->trust_time != 0)
+		lane->trust_until = lane_clock() + lane->trust_time;
+	lane->trust_time = 0;
 	if (lane->dead || !write_out(lane))
 		return;
 	while (fill_out(lane))

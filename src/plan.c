@@ -315,6 +315,7 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 	return work_plan(work, submit) ? result : PLAN_FAILED;
 }
 
+/* Circuits that are open, and what else holds back what waits for it */
 static Datum
 open_circuits_array(void)
 {
@@ -324,7 +325,7 @@ open_circuits_array(void)
 	int			count = send_circuits(&circuits);
 
 	for (int i = 0; i < count; i++)
-		if (circuits[i].open)
+		if (circuits[i].held_back)
 			accumArrayResult(state,
 							 CStringGetTextDatum(circuits[i].certificate),
 							 false, TEXTOID, CurrentMemoryContext);

@@ -205,7 +205,7 @@ still_refused(const char *refused, const SharedToken *shared)
 }
 
 bool
-certificate_authorize(Certificate *cert, const char *refused)
+certificate_authorize(Certificate *cert, const char *refused, bool may_make)
 {
 	SharedToken shared;
 	bytea	   *fingerprint;
@@ -237,6 +237,13 @@ certificate_authorize(Certificate *cert, const char *refused)
 		}
 	}
 
+	if (!may_make)
+	{
+		cert->fault = "TooManyProviderTokenUpdates";
+		cert->fault_detail = "the provider token has come to its end, and "
+			"APNs has just refused a new one";
+		return false;
+	}
 	if (!make_token(cert, now, jwt, &issued_at))
 		return false;
 	shared = offer_token(cert, fingerprint, jwt, issued_at, refused);

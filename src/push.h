@@ -72,10 +72,11 @@ typedef struct Push
 	int			apns_status;	/* HTTP status, 0: no answer */
 	TimestampTz due;			/* for the two RETRYs */
 	int64		unregistered_at;	/* ms since the epoch, from a 410; 0: none */
-	TimestampTz answered_at;
+	TimestampTz answered_at;	/* or ended without an answer */
 
 	/* The transport's own */
 	int			resends;		/* sent again on its own account */
+	int64		queued_at;		/* by lane_clock() */
 	char		reason_text[48];	/* a reason that is not a constant */
 } Push;
 

@@ -67,7 +67,8 @@ request_create(MemoryContext context, struct Lane *lane, Push *push,
 	/* Not the whole: the buffers are large. */
 	memset(request, 0, offsetof(Request, authorization));
 	request->authorization[0] = '\0';
-	request->sent = request->not_processed = request->clean = false;
+	request->sent = request->not_processed = false;
+	request->whole = request->clean = false;
 	request->code = CURLE_OK;
 	request->status = request->body_length = 0;
 

@@ -33,6 +33,7 @@ typedef struct Request
 	/* What is known of its way */
 	bool		sent;			/* handed to the connection, in part at least */
 	bool		not_processed;	/* the peer says that it has not looked at it */
+	bool		whole;			/* its answer has come to its end */
 	bool		clean;			/* its stream was closed without an error */
 	CURLcode	code;			/* valid once finished */
 	int			status;			/* HTTP status, 0: none came */

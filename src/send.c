@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "send.h"
 #include "sender.h"
+#include "share.h"
 
 /* A certificate that is not known yet will be soon (microseconds). */
 #define UNKNOWN_PAUSE (INT64CONST(1) * 1000000)
@@ -201,7 +202,19 @@ static void
 accept_push(Sender *sender, Push *push, TimestampTz now)
 {
 	const char *fault = request_fault(push);
-	TimestampTz busy_until;
+	TimestampTz busy_until = busy_token_until(sender->name, push->token, now);
+
+	/* Never sent, and so no probe, whatever it was meant to be */
+	if (fault != NULL || busy_until != 0)
+	{
+		push->probe = false;
+		if (fault != NULL)
+			sender_answer(sender, push, VERDICT_FAILED, fault, now, now);
+		else
+			sender_answer(sender, push, VERDICT_FREE_RETRY,
+						  "TooManyRequests", busy_until, now);
+		return;
+	}
 
 	/* What comes when a probe is due, and could be one, is one. */
 	if (!push->probe && sender->circuit.open &&
@@ -212,24 +225,15 @@ accept_push(Sender *sender, Push *push, TimestampTz now)
 	}
 	if (push->probe)
 		circuit_probe_started(&sender->circuit);
-
-	if (fault != NULL)
-	{
-		sender_answer(sender, push, VERDICT_FAILED, fault, now, now);
-		return;
-	}
-	busy_until = busy_token_until(sender->name, push->token, now);
-	if (busy_until != 0)
-	{
-		sender_answer(sender, push, VERDICT_FREE_RETRY, "TooManyRequests",
-					  busy_until, now);
-		return;
-	}
-
 	if (sender->circuit.open &&
 		(!push->probe || sender->circuit.kind == CIRCUIT_FAULT))
 	{
 		sender_refuse(sender, push, now);
+		return;
+	}
+	if (!push->probe && !share_takes(sender))
+	{
+		share_refuse(sender, push, now);
 		return;
 	}
 	sender_queue(sender, push, false);
@@ -364,8 +368,25 @@ send_resent(const char *certificate)
 
 /* ---------- provider tokens ---------- */
 
+/* All who send with that token heed what APNs has told one of them. */
+void
+send_pause_renewal(const Certificate *cert, TimestampTz until)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &senders)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (sender->target != NULL &&
+			same_text(sender->target->certificate->team_id, cert->team_id) &&
+			same_text(sender->target->certificate->key_id, cert->key_id))
+			sender->renew_after = until;
+	}
+}
+
 Certificate *
-send_needs_token(const char **refused)
+send_needs_token(const char **refused, bool *may_make)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_iter	iter;
@@ -377,6 +398,7 @@ send_needs_token(const char **refused)
 		if (!sender_needs_token(sender, now))
 			continue;
 		*refused = sender->refused;
+		*may_make = now >= sender->renew_after;
 		return sender->target->certificate;
 	}
 	return NULL;
@@ -469,12 +491,35 @@ send_circuit_generation(void)
 	return circuit_generation();
 }
 
+static bool
+holds_back(const Sender *sender)
+{
+	return sender->target != NULL && (sender->circuit.open || sender->full);
+}
+
 bool
-send_is_open(const char *certificate)
+send_holds_back(const char *certificate)
 {
 	Sender	   *sender = find_sender(certificate);
 
-	return sender != NULL && sender->target != NULL && sender->circuit.open;
+	return sender != NULL && holds_back(sender);
+}
+
+uint64
+send_hold_generation(void)
+{
+	return circuit_generation() + sender_shared.eased;
+}
+
+int
+send_page(void)
+{
+	int			room = PG_INT32_MAX;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &senders)
+		room = Min(room, share_room(dlist_container(Sender, node, iter.cur)));
+	return room;
 }
 
 int
@@ -496,6 +541,7 @@ send_circuits(CircuitStatus **statuses)
 		n++;
 		status->certificate = pstrdup(sender->name);
 		status->open = circuit->open;
+		status->held_back = holds_back(sender);
 		status->reason = circuit->open ? pstrdup(circuit->reason) : NULL;
 		status->detail = circuit->detail[0] != '\0' ?
 			pstrdup(circuit->detail) : NULL;
@@ -609,7 +655,9 @@ send_may_probe(const char *certificate, const char *token)
 {
 	Sender	   *sender = find_sender(certificate);
 
-	return sender == NULL || !guard_has_tried(&sender->guard, token);
+	return sender == NULL ||
+		(!guard_has_tried(&sender->guard, token) &&
+		 busy_token_until(certificate, token, GetCurrentTimestamp()) == 0);
 }
 
 int

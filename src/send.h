@@ -56,9 +56,10 @@ extern uint64 send_resent(const char *certificate); /* requests, of one push */
 /*
  * Certificates whose provider token must be renewed before they send on:
  * returns one such, or NULL; the caller calls certificate_authorize() in a
- * transaction and then send_authorized().  refused: see certificate.h.
+ * transaction and then send_authorized().  refused, may_make: see
+ * certificate.h.
  */
-extern Certificate *send_needs_token(const char **refused);
+extern Certificate *send_needs_token(const char **refused, bool *may_make);
 extern void send_authorized(Certificate *cert, bool authorized);
 
 /* Shutting down: hands back what was never sent as VERDICT_FREE_RETRY. */
@@ -74,6 +75,7 @@ typedef struct CircuitStatus
 {
 	const char *certificate;
 	bool		open;
+	bool		held_back;		/* as by send_holds_back() */
 	const char *reason;			/* NULL while closed */
 	char	   *detail;			/* for people: what libcurl or APNs said,
 								 * never a secret; or NULL */
@@ -82,7 +84,17 @@ typedef struct CircuitStatus
 	TimestampTz last_success_at;	/* 0: none yet */
 } CircuitStatus;
 
-extern bool send_is_open(const char *certificate);
+/*
+ * What waits for this certificate is to be left alone, for its circuit is
+ * open, or it is slow and has as much as it may have.  The generation grows
+ * when that ends.
+ */
+extern bool send_holds_back(const char *certificate);
+extern uint64 send_hold_generation(void);
+
+/* So many waiting pushes may be submitted at once, whosever they are. */
+extern int	send_page(void);
+
 extern uint64 send_circuit_generation(void);	/* grows with each change */
 extern int	send_circuits(CircuitStatus **statuses);	/* palloc'd array */
 extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
@@ -108,8 +120,8 @@ extern TimestampTz send_next_probe(void);
 extern void send_probe_with_next(const char *certificate);
 
 /*
- * What waits is no good for a probe, for its tokens have just been refused:
- * after a while they are tried again.
+ * What waits is no good for a probe, for its tokens have just been refused or
+ * are to be spared: after a while they are tried again.
  */
 extern void send_probe_later(const char *certificate);
 
@@ -118,8 +130,8 @@ extern void send_waits(const char *certificate);
 extern void send_look_for_probes(void);
 
 /*
- * False if APNs has refused this token as bad a short time ago: then it is no
- * good for a probe, whatever the answer.
+ * False if APNs has refused this token as bad a short time ago, or has asked
+ * to spare it: then it is no good for a probe, whatever the answer.
  */
 extern bool send_may_probe(const char *certificate, const char *token);
 

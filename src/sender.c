@@ -12,6 +12,7 @@
 
 #include "guc.h"
 #include "sender.h"
+#include "share.h"
 
 /* A connection idle for so long is not trusted any more (microseconds). */
 #define IDLE_AGE (INT64CONST(600) * 1000000)
@@ -93,6 +94,10 @@ sender_answer(Sender *sender, Push *push, Verdict verdict,
 	push->verdict = verdict;
 	push->reason = reason;
 	push->due = due;
+
+	/* Others have had an answer, and may have been held back since. */
+	if (push->answered_at == 0)
+		push->answered_at = now;
 	dlist_push_tail(&sender_shared.answered, &push->node);
 }
 
@@ -102,7 +107,10 @@ sender_queue(Sender *sender, Push *push, bool in_front)
 	if (in_front)
 		dlist_push_head(&sender->queue, &push->node);
 	else
+	{
 		dlist_push_tail(&sender->queue, &push->node);
+		push->queued_at = lane_clock();
+	}
 	sender->queued++;
 	sender->active_at = lane_clock();
 }
@@ -355,7 +363,7 @@ sender_needs_token(Sender *sender, TimestampTz now)
 {
 	const Certificate *certificate;
 
-	if (sender->target == NULL || now < sender->renew_after)
+	if (sender->target == NULL)
 		return false;
 	certificate = certificate_of(sender);
 	if (certificate->team_id == NULL ||
@@ -365,23 +373,9 @@ sender_needs_token(Sender *sender, TimestampTz now)
 		return sender->queued > 0;
 
 	/* Renewed in good time, while the old one is still in use. */
-	return lane_clock() - sender->active_at < INT64CONST(60) * 1000000 &&
+	return now >= sender->renew_after &&
+		lane_clock() - sender->active_at < INT64CONST(60) * 1000000 &&
 		certificate_token_is_old(certificate);
-}
-
-/*
- * A certificate may take half of the room that the others leave: however
- * slow its host is, everybody else finds room.
- */
-static bool
-has_share(Sender *sender)
-{
-	int			others = sender_shared.under_way - sender->under_way;
-	int			room = imp_max_in_flight - others;
-
-	if (sender_shared.senders > 1)
-		room = Max(room / 2, 1);
-	return sender->under_way < room;
 }
 
 static int64
@@ -392,14 +386,14 @@ patience(const Sender *sender, int64 least)
 }
 
 static void
-start_push(Sender *sender, Lane *lane, TimestampTz now, int64 clock)
+start_push(Sender *sender, Lane *lane, TimestampTz now)
 {
 	Push	   *push;
 
 	push = dlist_container(Push, node, dlist_pop_head_node(&sender->queue));
 	sender->queued--;
 	if (lane->state == LANE_WARM && lane->in_flight == 0)
-		lane->trust_until = clock + patience(sender, TRUST_TIME);
+		lane->trust_time = patience(sender, TRUST_TIME);
 	sender->under_way++;
 	sender_shared.under_way++;
 	lane_start(lane, push);
@@ -419,10 +413,10 @@ sender_pump(Sender *sender, TimestampTz now)
 			sender_flush(sender, "no_certificate", true, now + 1000000, now);
 			break;
 		}
-		if (lacks_token(sender, now) || !has_share(sender) ||
+		if (lacks_token(sender, now) || !share_is_left(sender) ||
 			(lane = choose_lane(sender, clock)) == NULL)
 			break;
-		start_push(sender, lane, now, clock);
+		start_push(sender, lane, now);
 	}
 	close_lanes(sender);
 }
@@ -614,6 +608,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 	give_up_silent(sender, now);
 	limit_draining(sender, now);
 	sender_pump(sender, now);
+	share_watch(sender, now, clock);
 }
 
 static int64
@@ -648,6 +643,8 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 	if (since != 0)
 		next = sooner(next, Max(since + patience(sender, SLOW_TIME),
 								clock + 500000));
+
+	next = sooner(next, share_next_watch(sender));
 
 	/* Waiting for leave to connect: see take_connect_credit(). */
 	if (sender->queued > 0 && !usable)

@@ -21,6 +21,9 @@ typedef struct Sender
 	LaneTarget *target;			/* NULL: the certificate has been removed */
 	dlist_head	queue;			/* pushes that wait for room */
 	int			queued;
+	bool		slow;			/* what is queued waits for long: no more than
+								 * a share of the room, see share.c */
+	bool		full;			/* has that share: hold back what waits */
 	bool		eager;			/* has something to do right now */
 	int			under_way;		/* in all its lanes */
 	int64		active_at;		/* last push, by lane_clock() */
@@ -52,6 +55,7 @@ typedef struct SenderShared
 	int			in_flight;		/* submitted and not yet answered */
 	int			under_way;		/* in lanes */
 	int			senders;
+	uint64		eased;			/* grows when one is not full any more */
 	bool		stopping;
 } SenderShared;
 
@@ -117,6 +121,9 @@ extern void sender_tick(Sender *sender, TimestampTz now, int64 clock);
 
 /* When it wants to be called (by lane_clock()); -1: never. */
 extern int64 sender_next_tick(Sender *sender, TimestampTz now, int64 clock);
+
+/* No new provider token for this team and key before (send.c). */
+extern void send_pause_renewal(const Certificate *cert, TimestampTz until);
 
 /* Must this certificate's provider token be renewed, for what waits? */
 extern bool sender_needs_token(Sender *sender, TimestampTz now);

@@ -148,22 +148,30 @@ bool
 settle_run(void)
 {
 	int			size = answered_count;
+	int			stuck = 0;		/* the last ones, which cannot be stored */
 
 	do
 	{
 		int			sqlstate = settle_batch(size);
 
 		if (sqlstate == 0)
-			size = Min(Max(size * 2, 1), answered_count);
-		else if (session_error_is_passing(sqlstate) ||
-				 !lighten(&size, sqlstate))
+			size = Min(Max(size * 2, 1), answered_count - stuck);
+		else if (session_error_is_passing(sqlstate))
+			break;
+		else if (!lighten(&size, sqlstate))
 		{
-			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   RETRY_DELAY_MS);
-			return false;
+			if (size == 0)
+				break;
+			dlist_push_tail(&answered, dlist_pop_head_node(&answered));
+			stuck++;
 		}
-	} while (answered_count > 0);
-	return true;
+		if (answered_count == 0)
+			return true;
+	} while (answered_count > stuck);
+
+	retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   RETRY_DELAY_MS);
+	return false;
 }
 
 /*
@@ -416,8 +424,8 @@ forget_batch(int size)
 
 		if (push_goes_later(push))
 		{
-			/* What waits for a circuit is not read before it closes. */
-			plan_due_changed(send_is_open(push->certificate) ?
+			/* What is held back is not read before that ends. */
+			plan_due_changed(send_holds_back(push->certificate) ?
 							 push->expires_at :
 							 Min(push->due, push->expires_at));
 			send_waits(push->certificate);

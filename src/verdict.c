@@ -140,6 +140,12 @@ token_doubted(Case *c)
 	Sender	   *sender = c->sender;
 	Push	   *push = c->push;
 
+	if (!is_current(c))
+	{
+		/* The certificate has been mended since. */
+		give_free(c);
+		return;
+	}
 	if (sender->circuit.open)
 	{
 		/* A probe, or what was under way when the circuit opened. */
@@ -313,7 +319,9 @@ settle_answered(Case *c)
 			give_free(c);
 			break;
 		case ANSWER_PROVIDER_TOKEN_TOO_NEW:
-			c->sender->renew_after = c->now + RENEWAL_PAUSE;
+			if (is_current(c))
+				send_pause_renewal(c->lane->target->certificate,
+								   c->now + RENEWAL_PAUSE);
 			open_circuit(c, CIRCUIT_CONFIGURATION, NULL);
 			give_free(c);
 			break;
@@ -445,6 +453,19 @@ settle_uncertain(Case *c)
 		open_circuit(c, CIRCUIT_CONNECTION, error_detail(c));
 }
 
+/*
+ * A refusal without its reason, for the body was cut off: what it would have
+ * been is not known.  (A 410 and a 429 say enough; what is longer than an
+ * answer of APNs we have cut off ourselves.)
+ */
+static bool
+is_cut_off(const Request *request)
+{
+	return request->status >= 400 && request->status < 500 &&
+		request->status != 410 && request->status != 429 &&
+		!request->whole && request->body_length <= ANSWER_BODY_SIZE;
+}
+
 static void
 settle(Sender *sender, Lane *lane, Request *request, TimestampTz now)
 {
@@ -457,7 +478,7 @@ settle(Sender *sender, Lane *lane, Request *request, TimestampTz now)
 	c.push = request->push;
 	c.now = now;
 
-	if (request->status != 0)
+	if (request->status != 0 && !is_cut_off(request))
 	{
 		settle_answered(&c);
 		return;

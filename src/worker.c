@@ -83,7 +83,7 @@ static bool armed = false;		/* a commit will set our latch */
 static TimestampTz poll_at;		/* look then, whatever happens */
 static TimestampTz plan_again_at;	/* after an error */
 static TimestampTz rest_until;	/* do not look again before */
-static uint64 circuits_seen;
+static uint64 holds_seen;
 static WaitEventSet *wait_set;
 
 static bool own_queue(void);
@@ -365,7 +365,7 @@ room(void)
 static bool
 has_room(void)
 {
-	return room() >= Min(PAGE_MIN, imp_max_in_flight);
+	return room() >= Min(PAGE_MIN, Max(imp_max_in_flight / 4, 1));
 }
 
 /*
@@ -382,6 +382,7 @@ may_plan(TimestampTz now)
 static void
 plan(void)
 {
+	static bool new_first = false;
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (now >= poll_at)
@@ -394,9 +395,15 @@ plan(void)
 	}
 	if (!begun && may_plan(now))
 		begin_queue();
+
+	/* Whoever comes second comes first the next time: both find room. */
+	new_first = !new_first;
+	if (new_first)
+		plan_look();
 	if (imp_enabled)
 		plan_waiting(now);
-	if (look && now >= rest_until && may_plan(now))
+	send_flush();
+	if (!new_first)
 		plan_look();
 	end_care();
 	if (leaving == STAY && now >= plan_again_at)
@@ -410,15 +417,16 @@ plan_waiting(TimestampTz now)
 	if (!may_plan(now))
 		return;
 
-	/* A circuit that has closed has left pushes waiting. */
-	if (circuits_seen != send_circuit_generation())
+	/* A circuit that has closed has left pushes waiting, for one. */
+	if (holds_seen != send_hold_generation())
 	{
-		circuits_seen = send_circuit_generation();
+		holds_seen = send_hold_generation();
 		plan_due_changed(DT_NOBEGIN);
 	}
 	plan_probes(now);
 	if (may_plan(now) && now >= plan_next_due())
-		planned(plan_due(Min(room(), PAGE_SIZE), send_submit));
+		planned(plan_due(Min(Min(room(), PAGE_SIZE), send_page()),
+						 send_submit));
 }
 
 /* A push for each open circuit whose probe is due. */
@@ -463,6 +471,8 @@ plan_look(void)
 	TimestampTz ended;
 	PlanResult	result;
 
+	if (!look || began < rest_until || !may_plan(began))
+		return;
 	arm();
 	status_pass();
 	if (imp_enabled)

@@ -75,7 +75,7 @@ BEGIN
 			imp_push.settings, imp_push.vocabulary, imp_push.certificate,
 			imp_push.presence, imp_push.im_node, imp_push.user_profile,
 			imp_push.contact_remark, imp_push.dnd, imp_push.template,
-			imp_push.control
+			imp_push.control, imp_push.former_name
 		TO %s', role);
 	-- UPDATE, too, because rows are locked before they are deleted
 	EXECUTE format('GRANT SELECT, UPDATE, DELETE ON imp_push.offline_message TO %s', role);

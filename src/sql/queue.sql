@@ -194,12 +194,47 @@ COMMENT ON COLUMN imp_push.direct_push.apns_status IS
 	'HTTP status of the last attempt';
 COMMENT ON COLUMN imp_push.direct_push.created_at IS 'time of the call';
 
+-- What is under way when its certificate gets another name comes back under the
+-- old one.
+CREATE TABLE imp_push.former_name (
+	name		text COLLATE "C" PRIMARY KEY,
+	certificate	text COLLATE "C" NOT NULL
+		REFERENCES imp_push.certificate (name)
+		ON UPDATE CASCADE ON DELETE CASCADE,
+	since		timestamptz NOT NULL
+);
+COMMENT ON TABLE imp_push.former_name IS
+	'names that certificates had during the last day, for pushes that were under way; not dumped';
+COMMENT ON COLUMN imp_push.former_name.name IS 'the name it had';
+COMMENT ON COLUMN imp_push.former_name.certificate IS 'the name it has now';
+COMMENT ON COLUMN imp_push.former_name.since IS 'when it was renamed';
+
+CREATE FUNCTION imp_push.present_name(certificate text) RETURNS text
+LANGUAGE sql STABLE
+RETURN COALESCE(
+	(SELECT f.certificate
+	 FROM imp_push.former_name f
+	 WHERE f.name = present_name.certificate
+		AND NOT EXISTS (
+			SELECT FROM imp_push.certificate c
+			WHERE c.name = present_name.certificate)),
+	certificate);
+COMMENT ON FUNCTION imp_push.present_name(text) IS
+	'the name that a certificate of this name has now';
+
 -- A certificate that gets another name takes along what waits for it.
 CREATE FUNCTION imp_push.waiting_renamed() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	DELETE FROM imp_push.former_name f
+	WHERE f.name = NEW.name OR f.since < now() - interval '1 day';
+	INSERT INTO imp_push.former_name AS f (name, certificate, since)
+	VALUES (OLD.name, NEW.name, now())
+	ON CONFLICT (name) DO UPDATE
+		SET certificate = EXCLUDED.certificate, since = EXCLUDED.since;
+
 	UPDATE imp_push.waiting w SET certificate = NEW.name
 	WHERE w.certificate = OLD.name;
 	UPDATE imp_push.direct_push p SET certificate = NEW.name

@@ -20,6 +20,14 @@ AS $$
 DECLARE
 	current_slot CONSTANT smallint := (SELECT ring.slot FROM imp_push.log_slot() ring);
 BEGIN
+	-- Some may have been under way when their certificate got another name.
+	IF EXISTS (SELECT FROM imp_push.former_name) THEN
+		certificates := ARRAY(
+			SELECT imp_push.present_name(c.name)
+			FROM unnest(certificates) WITH ORDINALITY AS c(name, place)
+			ORDER BY c.place);
+	END IF;
+
 	INSERT INTO imp_push.delivery_log
 		(slot, message_id, msg_id, recipient, device_id, certificate, status,
 		 reason, detail, apns_id, apns_status, attempts, decided_at, finished_at)
@@ -73,7 +81,8 @@ COMMENT ON FUNCTION imp_push.settle(bigint[], text[], text[], text[], text[], uu
 	'records what became of a batch of pushes; all arguments are arrays of one length, one element a push';
 
 -- A message that cannot be planned harms itself only: it ends, or what waits
--- of it does.  A negative id is that of a direct push.
+-- of it does; if it has ended already, for it was asked for with several of its
+-- devices, nothing more is said.  A negative id is that of a direct push.
 CREATE FUNCTION imp_push.fail_message(id bigint, reason text, at timestamptz)
 RETURNS void
 LANGUAGE sql VOLATILE
@@ -99,6 +108,11 @@ BEGIN ATOMIC
 		FROM imp_push.offline_message m
 			LEFT JOIN ended e ON e.message_id = m.id
 		WHERE m.id = fail_message.id
+			AND (e.message_id IS NOT NULL OR NOT EXISTS (
+				SELECT FROM imp_push.delivery_log l
+				WHERE l.recipient = m.recipient
+					AND l.msg_id = m.msg_id
+					AND l.message_id = m.id))
 		UNION ALL
 		SELECT NULL, p.msg_id, p.recipient, NULLIF(p.device_id, ''),
 			p.certificate, p.apns_id, p.apns_status, p.attempts

@@ -282,6 +282,17 @@ DECLARE
 	devices text[];
 	certs text[];
 BEGIN
+	-- Settled while a certificate got another name: planned when it is asked for
+	-- under that.
+	IF EXISTS (SELECT FROM imp_push.former_name) THEN
+		UPDATE imp_push.waiting w
+		SET certificate = imp_push.present_name(w.certificate)
+		WHERE w.certificate = ANY (ARRAY(
+			SELECT f.name
+			FROM imp_push.former_name f
+			WHERE imp_push.present_name(f.name) <> f.name));
+	END IF;
+
 	IF 0 > ANY (message_ids) THEN
 		RETURN QUERY
 		SELECT p.*
