@@ -13,7 +13,7 @@ CREATE VIEW pg_temp.read_from_end_to_end AS
 	SELECT relname, now.seq_scan - until_now.seq_scan AS seq_scan
 	FROM pg_stat_xact_user_tables now JOIN until_now USING (relid, relname)
 	WHERE now.schemaname = 'imp_push' AND now.seq_scan > until_now.seq_scan
-		AND relname NOT IN ('settings', 'certificate', 'template', 'builtin_text', 'im_node', 'control', 'worker_cursor', 'delivery_ring', 'housekeeping_state', 'recheck_state', 'direct_push', 'worker_state', 'certificate_state', 'counter', 'recheck')
+		AND relname NOT IN ('settings', 'vocabulary', 'certificate', 'template', 'builtin_text', 'im_node', 'control', 'worker_cursor', 'delivery_ring', 'housekeeping_state', 'recheck_state', 'direct_push', 'worker_state', 'certificate_state', 'counter', 'recheck')
 	ORDER BY relname;
 
 -- A batch of 1,000 reads a few rows for each of them.

@@ -1,5 +1,5 @@
 -- What the triggers, indexes and sequences are for, and the columns of the
--- composite type.  (Tables, their columns, views, types and functions say so
+-- composite types.  (Tables, their columns, views, types and functions say so
 -- where they are made.)
 
 -- A check says what it allows: its comment is what its error would be.
@@ -32,6 +32,8 @@ COMMENT ON INDEX imp_push.settings_one_row IS
 	'there is one row';
 COMMENT ON TRIGGER builtin_text_1_insert_is_update ON imp_push.builtin_text IS
 	'makes an INSERT of an existing key an UPDATE';
+COMMENT ON TRIGGER builtin_text_to_vocabulary ON imp_push.builtin_text IS
+	'keeps vocabulary';
 COMMENT ON TRIGGER template_need_advanced_features ON imp_push.template IS
 	'refuses writing while settings.advanced_features is off';
 COMMENT ON TRIGGER dnd_need_advanced_features ON imp_push.dnd IS
@@ -51,6 +53,8 @@ COMMENT ON TRIGGER device_token_3_move ON imp_push.device_token IS
 	'takes the token from its other holder';
 COMMENT ON INDEX imp_push.device_token_holder IS
 	'a token has one holder under a certificate; over hashes, so that no error shows a token';
+COMMENT ON INDEX imp_push.device_token_doubted IS
+	'for bindings that were disabled of late and may be wronged';
 
 COMMENT ON TRIGGER presence_1_stay_kicked ON imp_push.presence IS
 	'a device that was kicked stays so until it is online again';
@@ -145,3 +149,21 @@ COMMENT ON COLUMN imp_push.planned_push.probe IS
 	'it goes even if the circuit is open';
 COMMENT ON COLUMN imp_push.planned_push.created_at IS
 	'time of the message';
+-- What a decision and a push of it have in common says the same.
+DO $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN
+		SELECT format('COMMENT ON COLUMN imp_push.decision.%I IS %L', p.attname,
+			col_description(p.attrelid, p.attnum))
+		FROM pg_attribute d
+			JOIN pg_attribute p ON p.attname = d.attname
+		WHERE d.attrelid = 'imp_push.decision'::regclass
+			AND p.attrelid = 'imp_push.planned_push'::regclass
+	LOOP
+		EXECUTE line;
+	END LOOP;
+END $$;
+COMMENT ON COLUMN imp_push.decision.check_no IS
+	'the first check that fails; NULL: it is pushed';
