@@ -174,6 +174,7 @@ push_from_row(HeapTuple tuple, TupleDesc desc, Generation *generation,
 	else
 		push->message = message_from_row(&row, generation);
 	dlist_push_tail(&push->message->pushes, &push->sibling);
+	push->message->under_way++;
 	if (push->waiting)
 	{
 		dlist_push_tail(&with_row, &push->row_node);

@@ -31,6 +31,7 @@ typedef struct Message
 	char	   *msg_id;
 	char	   *recipient;
 	dlist_head	pushes;			/* those that are not settled */
+	int			under_way;		/* of these, those that have no answer */
 	Generation *generation;		/* that waits for it; NULL: it has its rows */
 	bool		counted;		/* by that generation */
 } Message;
@@ -38,7 +39,7 @@ typedef struct Message
 typedef struct Push
 {
 	dlist_node	node;			/* in exactly one list: the queue of its
-								 * sender, its lane, or the settle list */
+								 * sender, its lane, or one of settle.c */
 	dlist_node	sibling;		/* in its message's list */
 	dlist_node	row_node;		/* if waiting: in the list of such */
 	Message    *message;
@@ -61,6 +62,7 @@ typedef struct Push
 	char	   *detail;			/* JSON for the log, or NULL */
 	int			attempts;		/* charged before this one */
 	bool		waiting;		/* has a row in imp_push.waiting */
+	bool		held;			/* has its answer, awaits its siblings' */
 	bool		settling;		/* in the batch being settled */
 	bool		bare;			/* its outcome could not be stored whole */
 	bool		probe;			/* tries an open circuit */

@@ -36,6 +36,12 @@
 #define BATCH_DELAY_MS 10
 #define LATER_DELAY_MS 200
 
+/*
+ * So long an answer waits for those of its siblings.  Those that are missing
+ * when the first is settled have to get a row, which goes with their answer.
+ */
+#define SIBLINGS_DELAY_MS 50
+
 /* After an error of the moment. */
 #define RETRY_DELAY_MS 1000
 
@@ -83,6 +89,8 @@ static MemoryContext batch_context; /* reset after each transaction */
 
 static dlist_head answered = DLIST_STATIC_INIT(answered);
 static int	answered_count;
+static dlist_head held = DLIST_STATIC_INIT(held);	/* for their siblings */
+static int	held_count;
 static TimestampTz settle_by;	/* if something has been answered */
 static TimestampTz retry_at;
 static TimestampTz cursor_stored_at;
@@ -103,8 +111,9 @@ settle_init(MemoryContext parent)
 	dead_tokens_init(parent);
 }
 
-void
-settle_add(Push *push)
+/* It is to be settled, together with what else is answered by then. */
+static void
+take(Push *push)
 {
 	TimestampTz by;
 
@@ -113,16 +122,61 @@ settle_add(Push *push)
 									 LATER_DELAY_MS : BATCH_DELAY_MS);
 	if (answered_count++ == 0 || by < settle_by)
 		settle_by = by;
+	dlist_push_tail(&answered, &push->node);
+}
+
+/* Takes what is held of a message. */
+static void
+take_held(Message *message)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &message->pushes)
+	{
+		Push	   *push = dlist_container(Push, sibling, iter.cur);
+
+		if (!push->held)
+			continue;
+		push->held = false;
+		held_count--;
+		dlist_delete(&push->node);
+		take(push);
+	}
+}
+
+static TimestampTz
+held_until(void)
+{
+	Push	   *push = dlist_head_element(Push, node, &held);
+
+	return TimestampTzPlusMilliseconds(push->answered_at, SIBLINGS_DELAY_MS);
+}
+
+void
+settle_add(Push *push)
+{
+	Message    *message = push->message;
+
 	count_answer(push);
 	if (push->verdict == VERDICT_TOKEN_DEAD)
 		dead_tokens_add(push);
-	dlist_push_tail(&answered, &push->node);
+
+	message->under_way--;
+	if (message->under_way > 0 && !push->waiting)
+	{
+		push->held = true;
+		held_count++;
+		dlist_push_tail(&held, &push->node);
+		return;
+	}
+	take_held(message);
+	take(push);
 }
 
 int
 settle_pending(void)
 {
-	return answered_count;
+	return answered_count + held_count;
 }
 
 TimestampTz
@@ -130,10 +184,16 @@ settle_due(bool more_to_come)
 {
 	TimestampTz due = DT_NOEND;
 
-	if (answered_count >= BATCH_SIZE || (answered_count > 0 && !more_to_come))
+	if (answered_count >= BATCH_SIZE ||
+		(settle_pending() > 0 && !more_to_come))
 		due = DT_NOBEGIN;
-	else if (answered_count > 0)
-		due = settle_by;
+	else if (settle_pending() > 0)
+	{
+		if (answered_count > 0)
+			due = settle_by;
+		if (held_count > 0)
+			due = Min(due, held_until());
+	}
 	else
 	{
 		if (cursor_storable() != NULL)
@@ -145,11 +205,14 @@ settle_due(bool more_to_come)
 }
 
 bool
-settle_run(void)
+settle_run(bool all)
 {
-	int			size = answered_count;
+	int			size;
 	int			stuck = 0;		/* the last ones, which cannot be stored */
 
+	while (held_count > 0 && (all || held_until() <= GetCurrentTimestamp()))
+		take_held(dlist_head_element(Push, node, &held)->message);
+	size = answered_count;
 	do
 	{
 		int			sqlstate = settle_batch(size);

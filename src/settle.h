@@ -24,11 +24,12 @@ extern int	settle_pending(void);
 extern TimestampTz settle_due(bool more_to_come);
 
 /*
- * Writes down what has been added, and the cursor if it has moved.  Runs
+ * Writes down what has been added, and the cursor if it has moved.  What might
+ * wait for its siblings' answers is left out, unless all is to go.  Runs
  * transactions of its own.  Returns false after an error of the moment: then
  * everything is still there, and settle_due() says when to try again.  If the
  * extension is gone, so is what has been added.
  */
-extern bool settle_run(void);
+extern bool settle_run(bool all);
 
 #endif							/* IMP_SETTLE_H */

@@ -88,7 +88,11 @@ status_state(WorkerState new_state)
 void
 status_pass(void)
 {
-	/* Not by itself worth a write: an idle worker looks, too. */
+	/*
+	 * Not by itself worth a write, but for the first: an idle worker looks,
+	 * too.
+	 */
+	changed |= last_pass_at == 0;
 	last_pass_at = GetCurrentTimestamp();
 }
 

@@ -82,7 +82,6 @@ static bool look = true;		/* there may be new messages */
 static bool armed = false;		/* a commit will set our latch */
 static TimestampTz poll_at;		/* look then, whatever happens */
 static TimestampTz plan_again_at;	/* after an error */
-static TimestampTz rest_until;	/* do not look again before */
 static uint64 holds_seen;
 static WaitEventSet *wait_set;
 
@@ -264,7 +263,7 @@ main_loop(void)
 		leave_if_told();
 		carry();
 		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
-			(void) settle_run();
+			(void) settle_run(send_in_flight() == 0);
 		credentials_refresh();
 		plan();
 		send_flush();
@@ -468,10 +467,9 @@ plan_look(void)
 {
 	bool		older = cursor_reading() != NULL;
 	TimestampTz began = GetCurrentTimestamp();
-	TimestampTz ended;
 	PlanResult	result;
 
-	if (!look || began < rest_until || !may_plan(began))
+	if (!look || yield_until(began) > began || !may_plan(began))
 		return;
 	arm();
 	status_pass();
@@ -486,10 +484,8 @@ plan_look(void)
 	planned(result);
 
 	/* What was there before us we catch up with at once. */
-	ended = GetCurrentTimestamp();
-	rest_until = ended;
 	if (!cursor_recovering())
-		rest_until += yield_after(result == PLAN_MORE, began, ended);
+		yield_after(result == PLAN_MORE, began, GetCurrentTimestamp());
 }
 
 /* Once everything that was there when we began has been planned. */
@@ -536,7 +532,7 @@ may_go(void)
 	if (!done && GetCurrentTimestamp() < leave_by)
 		return false;
 	if (settle_due(false) < DT_NOEND)
-		(void) settle_run();
+		(void) settle_run(true);
 	/* The next one will know from this that we have not crashed. */
 	if (begun)
 		status_state(WORKER_STOPPED);
@@ -569,7 +565,7 @@ milliseconds_to_wait(TimestampTz now)
 		if (may_plan(now))
 		{
 			if (look)
-				due = Min(due, Max(now, rest_until));
+				due = Min(due, yield_until(now));
 			if (imp_enabled)
 				due = Min(due, Min(plan_next_due(), send_next_probe()));
 		}

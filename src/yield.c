@@ -6,7 +6,7 @@
  * takes half a processor at most and finds more at a time.  And where the
  * processors have more to do than they can, it would take from those who insert
  * what it needs itself: so it rests for longer, the longer it has had to wait
- * for a processor, but nobody waits for his push for longer than
+ * for a processor, until the oldest message that it has just seen is older than
  * imp_push.yield_limit.  Must never rest where there is no stream: a single
  * message is planned at once, however busy the machine.
  */
@@ -31,12 +31,13 @@
 
 /* Or so many times as long as it has waited for a processor, up to so long. */
 #define WAITED_TIMES 50
-#define WAITED_MOST_MS 200
+#define WAITED_MOST_MS 500
 
 static TimestampTz second = 0;	/* that is being counted, its beginning */
 static int	count = 0;
 static bool stream = false;		/* the one before it was of a stream */
 static TimestampTz oldest = DT_NOEND;	/* message, since the last look */
+static TimestampTz rest_until = DT_NOBEGIN;
 
 void
 yield_planned(const Push *push)
@@ -55,7 +56,7 @@ read_times(uint64 *ran, uint64 *waited)
 {
 	static int	fd = -1;
 	static bool tried = false;
-	char text[	128];
+	char		line[128];
 	ssize_t		length;
 
 	if (!tried)
@@ -63,12 +64,12 @@ read_times(uint64 *ran, uint64 *waited)
 	tried = true;
 	if (fd < 0)
 		return false;
-	length = pread(fd, text, sizeof(text) - 1, 0);
+	length = pread(fd, line, sizeof(line) - 1, 0);
 	if (length <= 0)
 		return false;
-	text[		length] = '\0';
+	line[length] = '\0';
 
-	return sscanf(text, UINT64_FORMAT " " UINT64_FORMAT, ran, waited) == 2;
+	return sscanf(line, UINT64_FORMAT " " UINT64_FORMAT, ran, waited) == 2;
 }
 
 /*
@@ -95,27 +96,33 @@ waited_for_processor(void)
 		(int64) (waited_since / 1000);
 }
 
-int64
-yield_after(bool more, TimestampTz began, TimestampTz now)
+void
+yield_after(bool more, TimestampTz began, TimestampTz ended)
 {
 	int64		waited = waited_for_processor();
 	int64		rest = 0;
-	TimestampTz since = Min(oldest, now);
+	TimestampTz since = Min(oldest, ended);
 
 	oldest = DT_NOEND;
-	if (now - second >= USECS_PER_SEC)
+	if (ended - second >= USECS_PER_SEC)
 	{
-		stream = (count >= STREAM && now - second < 2 * USECS_PER_SEC) ||
+		stream = (count >= STREAM && ended - second < 2 * USECS_PER_SEC) ||
 			(stream && more);
-		second = now;
+		second = ended;
 		count = 0;
 	}
-	if (!stream)
-		return 0;
-	if (!more)
-		rest = Min(now - began, LOOK_MOST_MS * INT64CONST(1000));
-	if (now < TimestampTzPlusMilliseconds(since, imp_yield_limit))
+	if (stream && !more)
+		rest = Min(ended - began, LOOK_MOST_MS * INT64CONST(1000));
+	if (stream && ended < TimestampTzPlusMilliseconds(since, imp_yield_limit))
 		rest = Max(rest, Min(WAITED_TIMES * waited,
 							 WAITED_MOST_MS * INT64CONST(1000)));
-	return rest;
+	rest_until = ended + rest;
+}
+
+/* One that is too long for a rest is what a clock that was set back leaves. */
+TimestampTz
+yield_until(TimestampTz now)
+{
+	return rest_until > TimestampTzPlusMilliseconds(now, WAITED_MOST_MS) ?
+		now : Max(rest_until, now);
 }

@@ -14,9 +14,12 @@
 extern void yield_planned(const Push *push);
 
 /*
- * After each look for new messages, which began and ended then: for how long to
- * rest, in microseconds.  more: it has not found all there is.
+ * After each look for new messages, which began and ended then: begins a rest,
+ * or none.  more: it has not found all there is.
  */
-extern int64 yield_after(bool more, TimestampTz began, TimestampTz now);
+extern void yield_after(bool more, TimestampTz began, TimestampTz ended);
+
+/* The end of the rest, or now. */
+extern TimestampTz yield_until(TimestampTz now);
 
 #endif							/* IMP_YIELD_H */

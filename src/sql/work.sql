@@ -5,6 +5,17 @@
 -- down what needs no network, and hands out the rest.  A message whose every
 -- binding is pushed leaves no row here; its first settle does that.
 
+-- By the key, one at a time, also where the planner takes the table for empty
+-- (message.sql) and would read the whole of it to join it with a few numbers.
+CREATE FUNCTION imp_push.message_by_id(wanted bigint)
+RETURNS SETOF imp_push.offline_message
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+	SELECT o.* FROM imp_push.offline_message o WHERE o.id = wanted OFFSET 0;
+END;
+COMMENT ON FUNCTION imp_push.message_by_id(bigint) IS
+	'the stored message of this number, if it is there';
+
 -- What needs no network: the outcome of those who get nothing.  If only some of
 -- a message's bindings are pushed, each of the others has an outcome now; so
 -- that a crash does not lose the pushes, they get a row in the same
@@ -63,7 +74,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	messages CONSTANT imp_push.offline_message[] := ARRAY(
-		SELECT m FROM imp_push.offline_message m WHERE m.id = ANY (ids));
+		SELECT m
+		FROM unnest(ids) AS wanted(id)
+			CROSS JOIN LATERAL imp_push.message_by_id(wanted.id) m);
 	decided CONSTANT imp_push.decision[] := ARRAY(
 		SELECT d FROM imp_push.decide(messages, NULL, NULL, at) d);
 	with_outcome CONSTANT bigint[] := ARRAY(
@@ -304,7 +317,7 @@ BEGIN
 	INTO messages, devices, certs
 	FROM unnest(message_ids, device_ids, certificates)
 			AS w(message_id, device_id, certificate)
-		JOIN imp_push.offline_message m ON m.id = w.message_id;
+		CROSS JOIN LATERAL imp_push.message_by_id(w.message_id) m;
 
 	RETURN QUERY
 	WITH decided AS MATERIALIZED (
