@@ -62,10 +62,6 @@
  */
 #define LEAVE_DELAY_MS 300
 
-/* How long a new worker waits for the one before it to go. */
-#define OWNERSHIP_TRIES 600
-#define OWNERSHIP_WAIT_MS 100
-
 typedef enum Leaving
 {
 	STAY,
@@ -80,16 +76,17 @@ static bool begun = false;		/* it is known how far the queue was read */
 static TimestampTz leave_by;	/* no longer than this */
 static bool look = true;		/* there may be new messages */
 static bool armed = false;		/* a commit will set our latch */
+static bool unread = false;		/* there are notifications */
 static TimestampTz poll_at;		/* look then, whatever happens */
 static TimestampTz plan_again_at;	/* after an error */
 static uint64 holds_seen;
 static WaitEventSet *wait_set;
 
-static bool own_queue(void);
 static void begin(void);
 static void begin_queue(void);
 static void main_loop(void);
 static void handle_interrupts(void);
+static void read_notifications(void);
 static void carry(void);
 static void plan(void);
 static void plan_waiting(TimestampTz now);
@@ -127,7 +124,7 @@ imp_push_worker_main(Datum main_arg)
 
 	do
 	{
-		if (!own_queue())
+		if (!worker_own_queue())
 			break;
 		begin();
 		main_loop();
@@ -141,27 +138,6 @@ imp_push_worker_main(Datum main_arg)
  * Beginning
  * -------------------------------------------------------------------------
  */
-
-/*
- * One worker owns the queue.  Another may still be on its way out; if it
- * stays, we are not needed.
- */
-static bool
-own_queue(void)
-{
-	for (int try = 0; try < OWNERSHIP_TRIES; try++)
-	{
-		if (imp_lock_session_try(IMP_LOCK_WORKER, 0))
-			return true;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 OWNERSHIP_WAIT_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		if (worker_slot_asked_to_leave())
-			break;
-	}
-	return false;
-}
 
 static void
 begin(void)
@@ -262,11 +238,12 @@ main_loop(void)
 		stay_if_started();
 		leave_if_told();
 		carry();
-		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
-			(void) settle_run(send_in_flight() == 0);
 		credentials_refresh();
 		plan();
 		send_flush();
+		read_notifications();
+		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
+			(void) settle_run(send_in_flight() == 0);
 		if (leaving == STAY)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())
@@ -306,12 +283,25 @@ handle_interrupts(void)
 		poll_at = plan_again_at = DT_NOBEGIN;
 	}
 
-	/* A listener that does not read blocks the whole cluster's queue. */
+	/* Reading the notification takes a transaction, so first things first. */
 	if (notifyInterruptPending)
 	{
-		ProcessNotifyInterrupt(false);
-		look = true;
+		notifyInterruptPending = false;
+		unread = look = true;
 	}
+}
+
+/* A listener that does not read blocks the whole cluster's queue. */
+static void
+read_notifications(void)
+{
+	if (notifyInterruptPending)
+		unread = look = true;
+	if (!unread)
+		return;
+	unread = false;
+	notifyInterruptPending = true;
+	ProcessNotifyInterrupt(false);
 }
 
 static void

@@ -14,11 +14,18 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
+#include "utils/wait_event.h"
 
+#include "lock.h"
 #include "worker_slot.h"
 #include "worker_start.h"
+
+/* How long a new worker waits for the one before it to go. */
+#define OWNERSHIP_TRIES 600
+#define OWNERSHIP_WAIT_MS 100
 
 bool
 worker_register(const WorkerStart *start, BackgroundWorkerHandle **handle)
@@ -102,4 +109,21 @@ worker_connect(Datum main_arg)
 	emit_log_hook = others_log_hook;
 
 	wait_for_start();
+}
+
+bool
+worker_own_queue(void)
+{
+	for (int try = 0; try < OWNERSHIP_TRIES; try++)
+	{
+		if (imp_lock_session_try(IMP_LOCK_WORKER, 0))
+			return true;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 OWNERSHIP_WAIT_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (worker_slot_asked_to_leave())
+			break;
+	}
+	return false;
 }

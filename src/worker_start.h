@@ -41,6 +41,12 @@ extern bool worker_register(const WorkerStart *start,
  */
 extern void worker_connect(Datum main_arg);
 
+/*
+ * One worker owns the queue.  Another may still be on its way out; false: it
+ * stays, and we are not needed.
+ */
+extern bool worker_own_queue(void);
+
 /* In worker.c */
 extern PGDLLEXPORT void imp_push_worker_main(Datum main_arg);
 
