@@ -114,10 +114,7 @@ traffic_of(const char *certificate)
 	strlcpy(key, certificate, sizeof(key));
 	entry = hash_search(traffic, key, HASH_ENTER, &found);
 	if (!found)
-	{
-		entry->sent = entry->failed = 0;
-		entry->resent = send_resent(certificate);
-	}
+		entry->sent = entry->failed = entry->resent = 0;
 	return entry;
 }
 
