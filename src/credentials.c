@@ -47,6 +47,7 @@ typedef struct Known
 	TimestampTz expires_at;		/* of a client certificate, or DT_NOEND; 0:
 								 * not known yet */
 	TimestampTz warned_at;		/* of that */
+	bool		noted;			/* the former, in this transaction */
 } Known;
 
 static MemoryContext credentials_context;
@@ -147,6 +148,7 @@ note_expiry(Known *entry, const Certificate *cert)
 					 args, NULL, false, 0);
 	entry->expires_at = cert->expires_at;
 	entry->warned_at = look_at = 0;
+	entry->noted = true;
 }
 
 static void
@@ -179,7 +181,7 @@ warn_of_expiry(void)
 
 /*
  * Hands a certificate to the transport if it is new or has changed; remembers
- * that only when it is done.
+ * that only when it is done.  Until then an error takes it along.
  */
 static void
 load_if_changed(HeapTuple row, TupleDesc desc)
@@ -196,16 +198,19 @@ load_if_changed(HeapTuple row, TupleDesc desc)
 	{
 		entry->version[0] = '\0';
 		entry->expires_at = entry->warned_at = 0;
+		entry->noted = false;
 	}
 	entry->found = true;
 	if (strcmp(entry->version, version) == 0 && !(files_changed && in_file))
 		return;
 
-	cert = certificate_load(name, credentials_context);
+	cert = certificate_load(name, CurTransactionContext);
 	if (cert != NULL)
+	{
 		note_expiry(entry, cert);
-	if (cert != NULL)
+		MemoryContextSetParent(cert->context, credentials_context);
 		send_set_certificate(cert);
+	}
 	strlcpy(entry->version, version, sizeof(entry->version));
 }
 
@@ -245,7 +250,17 @@ load_changed(void)
 
 	hash_seq_init(&scan, known);
 	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
 		entry->found = false;
+
+		/* What the pass before wrote down has been rolled back: again. */
+		if (entry->noted)
+		{
+			entry->version[0] = '\0';
+			entry->expires_at = 0;
+		}
+		entry->noted = false;
+	}
 
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT c.name, c.xmin::text || ' ' ||"
@@ -267,6 +282,9 @@ load_changed(void)
 		restore_doubted_tokens();
 	}
 	session_commit();
+	hash_seq_init(&scan, known);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		entry->noted = false;
 
 	/* What waits for a certificate that is gone ends. */
 	plan_due_changed(DT_NOBEGIN);

@@ -21,8 +21,11 @@
 #include "session.h"
 #include "status.h"
 
-/* A locked row is tried again after this. */
+/* Locked rows are tried again after this. */
 #define RETRY_DELAY_MS 1000
+
+/* So many of them are kept in mind: APNs will tell again of any others. */
+#define LOCKED_MOST 4096
 
 typedef struct DeadToken
 {
@@ -49,7 +52,8 @@ typedef struct Wronged
 static MemoryContext dead_context;
 static dlist_head dead_tokens = DLIST_STATIC_INIT(dead_tokens);
 static dlist_head wronged = DLIST_STATIC_INIT(wronged);
-static TimestampTz retry_at;
+static TimestampTz retry_at;	/* those that are locked */
+static bool retrying;			/* they are among what is written now */
 
 static void disable_tokens(DeadToken *only);
 static void revive_tokens(Wronged *tokens);
@@ -64,12 +68,38 @@ dead_tokens_init(MemoryContext parent)
 										 ALLOCSET_SMALL_SIZES);
 }
 
+static DeadToken *
+find_dead(const Push *push)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &dead_tokens)
+	{
+		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
+
+		if (strcmp(dead->token, push->token) == 0 &&
+			strcmp(dead->certificate, push->certificate) == 0 &&
+			strcmp(dead->device_id, push->device_id) == 0 &&
+			strcmp(dead->user_id, push->message->recipient) == 0)
+			return dead;
+	}
+	return NULL;
+}
+
 void
 dead_tokens_add(const Push *push)
 {
-	MemoryContext old = MemoryContextSwitchTo(dead_context);
-	DeadToken  *dead = palloc0(sizeof(DeadToken));
+	MemoryContext old;
+	DeadToken  *dead = find_dead(push);
 
+	if (dead != NULL)
+	{
+		dead->unregistered_at = Max(dead->unregistered_at,
+									push->unregistered_at);
+		return;
+	}
+	old = MemoryContextSwitchTo(dead_context);
+	dead = palloc0(sizeof(DeadToken));
 	dead->user_id = pstrdup(push->message->recipient);
 	dead->device_id = pstrdup(push->device_id);
 	dead->certificate = pstrdup(push->certificate);
@@ -164,13 +194,25 @@ dead_tokens_write(void)
 {
 	dlist_iter	iter;
 
+	retrying = GetCurrentTimestamp() >= retry_at;
 	if (!dlist_is_empty(&dead_tokens))
 		disable_tokens(NULL);
 	dlist_foreach(iter, &wronged)
-		revive_tokens(dlist_container(Wronged, node, iter.cur));
+	{
+		Wronged    *entry = dlist_container(Wronged, node, iter.cur);
+
+		if (entry->locked == 0 || retrying)
+			revive_tokens(entry);
+	}
 }
 
-/* All of them, or one. */
+static bool
+is_meant(const DeadToken *dead, const DeadToken *only)
+{
+	return only != NULL ? dead == only : !dead->locked || retrying;
+}
+
+/* All whose turn it is, or one. */
 static void
 disable_tokens(DeadToken *only)
 {
@@ -197,14 +239,17 @@ disable_tokens(DeadToken *only)
 		const char *values[] = {dead->user_id, dead->device_id,
 		dead->certificate, dead->token, dead->reason};
 
-		if (only != NULL && dead != only)
+		if (!is_meant(dead, only))
 			continue;
+		place++;
 		for (int i = 0; i < TEXTS; i++)
 			accumArrayResult(texts[i], CStringGetTextDatum(values[i]), false,
 							 TEXTOID, context);
 		accumArrayResult(times, Int64GetDatum(dead->unregistered_at), false,
 						 INT8OID, context);
 	}
+	if (place == 0)
+		return;
 	for (int i = 0; i < TEXTS; i++)
 		args[i] = makeArrayResult(texts[i], context);
 	args[TEXTS] = makeArrayResult(times, context);
@@ -216,12 +261,13 @@ disable_tokens(DeadToken *only)
 					 args, NULL, false, 0);
 
 	/* The places of those that are locked come back, in order. */
+	place = 0;
 	dlist_foreach(iter, &dead_tokens)
 	{
 		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
 		bool		isnull;
 
-		if (only != NULL && dead != only)
+		if (!is_meant(dead, only))
 			continue;
 		place++;
 		dead->locked = next < SPI_processed &&
@@ -280,6 +326,12 @@ forget_revived(Wronged *entry)
 	}
 	while (entry->count > entry->locked)
 		pfree(entry->tokens[--entry->count]);
+}
+
+/* What is locked still is tried again later, all of it together. */
+static void
+retry_later(void)
+{
 	retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										   RETRY_DELAY_MS);
 }
@@ -288,19 +340,19 @@ void
 dead_tokens_written(void)
 {
 	dlist_mutable_iter iter;
+	int			locked = 0;
 
 	dlist_foreach_modify(iter, &dead_tokens)
 	{
 		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
 
-		if (dead->locked)
-			retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   RETRY_DELAY_MS);
-		else
+		if (!dead->locked || ++locked > LOCKED_MOST)
 			forget_dead(dead);
 	}
 	dlist_foreach_modify(iter, &wronged)
 		forget_revived(dlist_container(Wronged, node, iter.cur));
+	if (retrying)
+		retry_later();
 }
 
 void
@@ -341,6 +393,7 @@ dead_tokens_one_by_one(void)
 			fewer = true;
 		forget_revived(entry);
 	}
+	retry_later();
 	return fewer;
 }
 
