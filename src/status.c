@@ -85,6 +85,12 @@ status_state(WorkerState new_state)
 						   state_names[state]);
 }
 
+bool
+status_waits_for_role(void)
+{
+	return state == WORKER_WAITING_FOR_ROLE;
+}
+
 void
 status_pass(void)
 {

@@ -26,6 +26,7 @@ typedef enum WorkerState
 extern void status_init(MemoryContext parent);
 
 extern void status_state(WorkerState state);
+extern bool status_waits_for_role(void);	/* since an error said so */
 extern void status_pass(void);	/* looked for work */
 extern void status_planned(uint64 messages);
 extern void status_outcome(const Push *push);	/* a final one */

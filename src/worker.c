@@ -77,6 +77,7 @@ static TimestampTz leave_by;	/* no longer than this */
 static bool look = true;		/* there may be new messages */
 static bool armed = false;		/* a commit will set our latch */
 static bool unread = false;		/* there are notifications */
+static bool may_not_settle = false; /* for want of a right */
 static TimestampTz poll_at;		/* look then, whatever happens */
 static TimestampTz plan_again_at;	/* after an error */
 static uint64 holds_seen;
@@ -145,7 +146,7 @@ begin(void)
 	leaving = STAY;
 	begun = false;
 	look = true;
-	armed = false;
+	armed = may_not_settle = false;
 	poll_at = plan_again_at = DT_NOBEGIN;
 	session_adopt();
 	plan_forget();
@@ -243,7 +244,8 @@ main_loop(void)
 		send_flush();
 		read_notifications();
 		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
-			(void) settle_run(send_in_flight() == 0);
+			may_not_settle = !settle_run(send_in_flight() == 0) &&
+				status_waits_for_role();
 		if (leaving == STAY)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())
@@ -364,7 +366,7 @@ has_room(void)
 static bool
 may_plan(TimestampTz now)
 {
-	return leaving == STAY && now >= plan_again_at &&
+	return leaving == STAY && now >= plan_again_at && !may_not_settle &&
 		(has_room() || !imp_enabled);
 }
 
@@ -395,7 +397,7 @@ plan(void)
 	if (!new_first)
 		plan_look();
 	end_care();
-	if (leaving == STAY && now >= plan_again_at)
+	if (leaving == STAY && now >= plan_again_at && !may_not_settle)
 		status_state(!imp_enabled ? WORKER_DISABLED :
 					 send_in_flight() > 0 ? WORKER_WORKING : WORKER_IDLE);
 }

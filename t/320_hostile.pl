@@ -133,9 +133,10 @@ $node->safe_psql(
 			WHEN 4 THEN '{VARIADIC anyarray}' END
 		FROM unnest(types) WITH ORDINALITY u(t, n) WHERE t IS NOT NULL $$;
 	CREATE TABLE public.trap_target AS
-		SELECT DISTINCT proname::text AS name, CASE WHEN prorettype = 'record'::regtype THEN 'void' WHEN prorettype = 'imp_push.planned_push'::regtype THEN 'record' ELSE prorettype::regtype::text END AS result, proretset AND prorettype <> 'record'::regtype AS set,
+		SELECT DISTINCT proname::text AS name, CASE WHEN prorettype = 'record'::regtype THEN 'void' WHEN prorettype IN ('imp_push.planned_push'::regtype, 'imp_push.decision'::regtype) THEN 'record' ELSE prorettype::regtype::text END AS result, proretset AND prorettype <> 'record'::regtype AS set,
 			ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) WITH ORDINALITY u(t, n) ORDER BY n) AS args, pronamespace = 'imp_push'::regnamespace AS ours
 		FROM pg_proc WHERE pronamespace = 'imp_push'::regnamespace AND prorettype <> 'trigger'::regtype
+				AND 'imp_push.decision[]'::regtype <> ALL (proargtypes)
 			OR pronamespace = 'pg_catalog'::regnamespace AND proname IN ('now', 'clock_timestamp', 'count', 'unnest', 'sha256', 'decode', 'encode', 'convert_to', 'lower', 'btrim', 'left', 'length',
 				'jsonb_typeof', 'jsonb_build_object', 'jsonb_strip_nulls', 'array_agg', 'bool_or', 'to_timestamp', 'gen_random_uuid', 'format', 'pg_visible_in_snapshot', 'current_setting', 'regexp_match', 'texteq', 'int8eq') AND prokind = 'f';
 	GRANT SELECT ON public.trap_target TO mallory;

@@ -34,7 +34,7 @@ $node->safe_psql(
 	SELECT imp_push.grant_worker('courier');
 	GRANT USAGE ON SCHEMA imp_push TO mallory;
 	GRANT TRIGGER ON imp_push.device_token, imp_push.delivery_log, imp_push.worker_cursor TO mallory;
-	SELECT format('GRANT TRIGGER ON imp_push.delivery_log_%s TO mallory', i) FROM generate_series(0, 7) i \gexec
+	SELECT format('GRANT TRIGGER ON imp_push.delivery_log_%s TO mallory', i) FROM generate_series(0, 3) i \gexec
 	ALTER TABLE imp_push.waiting OWNER TO mallory;
 	CREATE SCHEMA mallory AUTHORIZATION mallory});
 
