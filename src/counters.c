@@ -48,6 +48,14 @@ typedef struct Traffic
 	uint64		resent;			/* as last written */
 } Traffic;
 
+/* Times to the answer, since they were written last. */
+static struct
+{
+	int64		in_bucket[lengthof(bucket_ends) + 1];
+	double		sum;
+	int64		count;
+}			latencies;
+
 static HTAB *counters;
 static HTAB *traffic;
 
@@ -169,21 +177,38 @@ static void
 count_latency(const Push *push)
 {
 	double		seconds = (push->answered_at - push->created_at) / 1000000.0;
+	int			bucket = 0;
 
 	if (seconds < 0 || seconds > 3600)
+		return;
+	while (bucket < lengthof(bucket_ends) && seconds > bucket_ends[bucket])
+		bucket++;
+	latencies.in_bucket[bucket]++;
+	latencies.sum += seconds;
+	latencies.count++;
+}
+
+/* As the counters of a histogram: each bucket holds those before it, too. */
+static void
+add_latencies(void)
+{
+	int64		up_to = 0;
+
+	if (latencies.count == 0)
 		return;
 	for (int i = 0; i < lengthof(bucket_ends); i++)
 	{
 		char		labels[32];
 
-		if (seconds > bucket_ends[i])
-			continue;
+		up_to += latencies.in_bucket[i];
 		snprintf(labels, sizeof(labels), "{\"le\":\"%g\"}", bucket_ends[i]);
-		*counter(LATENCY "_bucket", labels) += 1;
+		if (up_to > 0)
+			*counter(LATENCY "_bucket", labels) += up_to;
 	}
-	*counter(LATENCY "_bucket", "{\"le\":\"+Inf\"}") += 1;
-	*counter(LATENCY "_sum", "{}") += seconds;
-	*counter(LATENCY "_count", "{}") += 1;
+	*counter(LATENCY "_bucket", "{\"le\":\"+Inf\"}") += latencies.count;
+	*counter(LATENCY "_sum", "{}") += latencies.sum;
+	*counter(LATENCY "_count", "{}") += latencies.count;
+	memset(&latencies, 0, sizeof(latencies));
 }
 
 void
@@ -191,6 +216,7 @@ counters_write(void)
 {
 	if (hash_get_num_entries(traffic) > 0)
 		write_traffic();
+	add_latencies();
 	if (hash_get_num_entries(counters) > 0)
 		write_counters();
 }

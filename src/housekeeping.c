@@ -23,7 +23,7 @@
 #define REST_MS 60000
 
 /* After a long step so many times as long, for there is better to do. */
-#define REST_TIMES 24
+#define REST_TIMES 49
 
 static TimestampTz due = DT_NOBEGIN;
 static TimestampTz rested = DT_NOBEGIN; /* no sooner, but for the rest */

@@ -20,8 +20,12 @@
 #include "guc.h"
 #include "yield.h"
 
-/* A stream: so many pushes in a second, or more than can be kept up with */
-#define STREAM 1000
+/*
+ * A stream: so many pushes in such a time (microseconds), or more than can be
+ * kept up with
+ */
+#define STREAM 250
+#define STREAM_TIME (INT64CONST(250) * 1000)
 
 /* Who waits for such a part of the time for which he runs is not alone. */
 #define BUSY_PART 8
@@ -33,8 +37,8 @@
 #define WAITED_TIMES 50
 #define WAITED_MOST_MS 500
 
-static TimestampTz second = 0;	/* that is being counted, its beginning */
-static int	count = 0;
+static TimestampTz counted_from = 0;
+static int	count = 0;			/* pushes since then */
 static bool stream = false;		/* the one before it was of a stream */
 static TimestampTz oldest = DT_NOEND;	/* message, since the last look */
 static TimestampTz rest_until = DT_NOBEGIN;
@@ -104,11 +108,11 @@ yield_after(bool more, TimestampTz began, TimestampTz ended)
 	TimestampTz since = Min(oldest, ended);
 
 	oldest = DT_NOEND;
-	if (ended - second >= USECS_PER_SEC)
+	if (ended - counted_from >= STREAM_TIME)
 	{
-		stream = (count >= STREAM && ended - second < 2 * USECS_PER_SEC) ||
-			(stream && more);
-		second = ended;
+		stream = (stream && more) ||
+			count * STREAM_TIME >= STREAM * (ended - counted_from);
+		counted_from = ended;
 		count = 0;
 	}
 	if (stream && !more)
