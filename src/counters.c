@@ -54,7 +54,7 @@ static struct
 	int64		in_bucket[lengthof(bucket_ends) + 1];
 	double		sum;
 	int64		count;
-}			latencies;
+} latencies;
 
 static HTAB *counters;
 static HTAB *traffic;
@@ -183,9 +183,9 @@ count_latency(const Push *push)
 		return;
 	while (bucket < lengthof(bucket_ends) && seconds > bucket_ends[bucket])
 		bucket++;
-	latencies.in_bucket[bucket]++;
-	latencies.sum += seconds;
-	latencies.count++;
+	latencies.	in_bucket[bucket]++;
+	latencies.	sum += seconds;
+	latencies.	count++;
 }
 
 /* As the counters of a histogram: each bucket holds those before it, too. */
@@ -201,6 +201,7 @@ add_latencies(void)
 		char		labels[32];
 
 		up_to += latencies.in_bucket[i];
+
 		snprintf(labels, sizeof(labels), "{\"le\":\"%g\"}", bucket_ends[i]);
 		if (up_to > 0)
 			*counter(LATENCY "_bucket", labels) += up_to;
@@ -208,6 +209,7 @@ add_latencies(void)
 	*counter(LATENCY "_bucket", "{\"le\":\"+Inf\"}") += latencies.count;
 	*counter(LATENCY "_sum", "{}") += latencies.sum;
 	*counter(LATENCY "_count", "{}") += latencies.count;
+
 	memset(&latencies, 0, sizeof(latencies));
 }
 
