@@ -175,6 +175,11 @@ sub stays_inside
 	my ($name, @places) = @_;
 	my $count = @attempts;
 
+	# The cursor is stored once a second.
+	$node->poll_query_until('postgres',
+		"SELECT count(DISTINCT place) FROM mallory.seen WHERE place <> 'operator'",
+		scalar @places);
+
 	# Operators by the names of ours are found as long as the transaction lasts.
 	is( $node->safe_psql('postgres', q{SELECT DISTINCT place FROM mallory.seen WHERE place <> 'operator' ORDER BY 1}),
 		join("\n", sort @places), "$name: it has run: @places");
