@@ -20,6 +20,7 @@
 #include "send.h"
 #include "sender.h"
 #include "share.h"
+#include "verdict.h"
 
 /* A certificate that is not known yet will be soon (microseconds). */
 #define UNKNOWN_PAUSE (INT64CONST(1) * 1000000)

@@ -128,7 +128,4 @@ extern void send_pause_renewal(const Certificate *cert, TimestampTz until);
 /* Must this certificate's provider token be renewed, for what waits? */
 extern bool sender_needs_token(Sender *sender, TimestampTz now);
 
-/* Settles the requests of a lane that have ended (verdict.c). */
-extern void verdict_collect(Sender *sender, Lane *lane, TimestampTz now);
-
 #endif							/* IMP_SENDER_H */

@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "busy_token.h"
-#include "sender.h"
+#include "verdict.h"
 
 /* Back-off of a push after a server's error or an unknown fate (ms) */
 #define RETRY_FIRST 5000
