@@ -59,6 +59,25 @@ sender_create(const char *name)
 	return sender;
 }
 
+/* The certificate asked for last is asked for next, more often than not. */
+Sender *
+sender_find(const char *name)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &sender_shared.all)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (strcmp(sender->name, name) == 0)
+		{
+			dlist_move_head(&sender_shared.all, &sender->node);
+			return sender;
+		}
+	}
+	return NULL;
+}
+
 bool
 sender_is_done(const Sender *sender)
 {
