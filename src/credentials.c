@@ -169,11 +169,13 @@ warn_of_expiry(void)
 			continue;
 		entry->warned_at = now;
 		ereport(WARNING,
-				(errmsg("the client certificate of \"%s\" %s at %s",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the client certificate of \"%s\" %s at %s",
 						entry->name,
 						entry->expires_at > now ? "ends" : "has ended",
 						timestamptz_to_str(entry->expires_at)),
-				 errhint("Give it a new one with imp_push.set_certificate().")));
+				 errhint("Give it a new one with "
+						 "imp_push.set_certificate().")));
 	}
 }
 

@@ -179,12 +179,15 @@ void
 sender_open_circuit(Sender *sender, CircuitKind kind, const char *reason,
 					const char *detail, TimestampTz now)
 {
+	bool		passes = kind == CIRCUIT_CONNECTION || kind == CIRCUIT_SERVER;
+
 	if (!circuit_open(&sender->circuit, kind, reason, detail, now))
 		return;
 	/* A person has to mend it: loudly. */
-	ereport(kind == CIRCUIT_CONNECTION || kind == CIRCUIT_SERVER ?
-			LOG : WARNING,
-			(errmsg("nothing can be sent for certificate \"%s\": %s",
+	ereport(passes ? LOG : WARNING,
+			(errcode(passes ? ERRCODE_CONNECTION_FAILURE :
+					 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("nothing can be sent for certificate \"%s\": %s",
 					sender->name, reason),
 			 detail != NULL && detail[0] != '\0' ?
 			 errdetail_internal("%s", detail) : 0,
@@ -203,7 +206,8 @@ sender_circuit_closed(Sender *sender)
 		lane_slow_down(dlist_container(Lane, node, iter.cur),
 					   (int) sender->first_window);
 	ereport(LOG,
-			(errmsg("certificate \"%s\" works again", sender->name)));
+			(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+			 errmsg("certificate \"%s\" works again", sender->name)));
 }
 
 void

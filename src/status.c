@@ -176,8 +176,11 @@ status_begin(SessionRole role)
 	{
 		if (state != WORKER_UNKNOWN_VERSION)
 			ereport(LOG,
-					(errmsg("imp_push is waiting: the installed library does not know this version of the extension"),
-					 errhint("Run ALTER EXTENSION imp_push UPDATE, or install the library of that version.")));
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("imp_push is waiting: the installed library "
+							"does not know this version of the extension"),
+					 errhint("Run ALTER EXTENSION imp_push UPDATE, or "
+							 "install the library of that version.")));
 		status_state(WORKER_UNKNOWN_VERSION);
 	}
 	return session;
