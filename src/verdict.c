@@ -176,8 +176,10 @@ static void
 provider_token_expired(Case *c)
 {
 	Sender	   *sender = c->sender;
-	const Certificate *certificate = sender->target != NULL ?
-	sender->target->certificate : NULL;
+	const Certificate *certificate = NULL;
+
+	if (sender->target != NULL)
+		certificate = sender->target->certificate;
 
 	/*
 	 * Only if it is the current one; else a new one is there already.  Nor on
