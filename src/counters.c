@@ -231,8 +231,9 @@ write_counters(void)
 	Datum	   *names = palloc(sizeof(Datum) * n);
 	Datum	   *labels = palloc(sizeof(Datum) * n);
 	Datum	   *amounts = palloc(sizeof(Datum) * n);
-	Oid			types[] = {TEXTARRAYOID, get_array_type(JSONBOID),
-	FLOAT8ARRAYOID};
+	Oid			types[] = {
+		TEXTARRAYOID, get_array_type(JSONBOID), FLOAT8ARRAYOID
+	};
 	Datum		args[3];
 	HASH_SEQ_STATUS scan;
 	Counter    *entry;
@@ -242,9 +243,10 @@ write_counters(void)
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		char	   *blank = strchr(entry->key, ' ');
+		text	   *name = cstring_to_text_with_len(entry->key,
+													blank - entry->key);
 
-		names[n] = PointerGetDatum(cstring_to_text_with_len(entry->key,
-															blank - entry->key));
+		names[n] = PointerGetDatum(name);
 		labels[n] = DirectFunctionCall1(jsonb_in, CStringGetDatum(blank + 1));
 		amounts[n++] = Float8GetDatum(entry->amount);
 		hash_search(counters, entry->key, HASH_REMOVE, NULL);
@@ -266,8 +268,9 @@ write_traffic(void)
 	Datum	   *names = palloc(sizeof(Datum) * n);
 	Datum	   *sents = palloc(sizeof(Datum) * n);
 	Datum	   *faileds = palloc(sizeof(Datum) * n);
-	Oid			types[] = {TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-	TIMESTAMPTZOID};
+	Oid			types[] = {
+		TEXTARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID
+	};
 	Datum		args[4];
 	HASH_SEQ_STATUS scan;
 	Traffic    *entry;

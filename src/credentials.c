@@ -137,11 +137,12 @@ note_expiry(Known *entry, const Certificate *cert)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
-	Datum		args[] = {CStringGetTextDatum(entry->name),
-	TimestampTzGetDatum(cert->expires_at)};
+	Datum		args[2];
 
 	if (entry->expires_at == cert->expires_at)
 		return;
+	args[0] = CStringGetTextDatum(entry->name);
+	args[1] = TimestampTzGetDatum(cert->expires_at);
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT imp_push.record_expiry($1, $2)",
 								  2, types),
@@ -171,11 +172,13 @@ warn_of_expiry(void)
 			continue;
 		entry->warned_at = now;
 		ereport(WARNING,
-				(errmsg("the client certificate of \"%s\" %s at %s",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the client certificate of \"%s\" %s at %s",
 						entry->name,
 						entry->expires_at > now ? "ends" : "has ended",
 						timestamptz_to_str(entry->expires_at)),
-				 errhint("Give it a new one with imp_push.set_certificate().")));
+				 errhint("Give it a new one with "
+						 "imp_push.set_certificate().")));
 	}
 }
 
@@ -264,7 +267,8 @@ load_changed(void)
 
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT c.name, c.xmin::text || ' ' ||"
-								  " coalesce(k.xmin::text, ''), c.key_file IS NOT NULL"
+								  " coalesce(k.xmin::text, ''),"
+								  " c.key_file IS NOT NULL"
 								  " OR c.client_certificate_file IS NOT NULL"
 								  " FROM imp_push.certificate c"
 								  " LEFT JOIN imp_push.certificate_key k"
@@ -311,9 +315,12 @@ restore_circuits(void)
 		circuit.open = true;
 		circuit.reason = SPI_getvalue(row, desc, 2);
 		circuit.detail = SPI_getvalue(row, desc, 3);
-		circuit.since = DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
-		circuit.next_probe_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull));
-		circuit.last_success_at = DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
+		circuit.since =
+			DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull));
+		circuit.next_probe_at =
+			DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &isnull));
+		circuit.last_success_at =
+			DatumGetTimestampTz(SPI_getbinval(row, desc, 6, &isnull));
 		if (isnull)
 			circuit.last_success_at = 0;
 		send_restore_circuit(&circuit);

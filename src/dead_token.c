@@ -225,8 +225,10 @@ disable_tokens(DeadToken *only)
 	ArrayBuildState *texts[TEXTS];
 	ArrayBuildState *times = initArrayResult(INT8OID, context, false);
 	Datum		args[TEXTS + 2];
-	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
+	Oid			types[] = {
+		TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		INT8ARRAYOID, TIMESTAMPTZOID
+	};
 	dlist_iter	iter;
 	uint64		next = 0;
 	int			place = 0;
@@ -236,8 +238,10 @@ disable_tokens(DeadToken *only)
 	dlist_foreach(iter, &dead_tokens)
 	{
 		DeadToken  *dead = dlist_container(DeadToken, node, iter.cur);
-		const char *values[] = {dead->user_id, dead->device_id,
-		dead->certificate, dead->token, dead->reason};
+		const char *values[] = {
+			dead->user_id, dead->device_id, dead->certificate, dead->token,
+			dead->reason
+		};
 
 		if (!is_meant(dead, only))
 			continue;
@@ -256,8 +260,9 @@ disable_tokens(DeadToken *only)
 	args[TEXTS + 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 
 	SPI_execute_plan(session_plan(&plan,
-								  "SELECT d FROM imp_push.disable_tokens($1, $2, $3,"
-								  " $4, $5, $6, $7) d ORDER BY d", TEXTS + 2, types),
+								  "SELECT d FROM imp_push.disable_tokens("
+								  "$1, $2, $3, $4, $5, $6, $7) d ORDER BY d",
+								  TEXTS + 2, types),
 					 args, NULL, false, 0);
 
 	/* The places of those that are locked come back, in order. */

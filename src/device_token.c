@@ -50,9 +50,9 @@ column(Relation rel, const char *name)
 Datum
 imp_push_register_token(PG_FUNCTION_ARGS)
 {
-	static const char *const registration[] =
-	{"registered_at", "disabled_at", "disabled_reason"};
-
+	static const char *const registration[] = {
+		"registered_at", "disabled_at", "disabled_reason"
+	};
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Relation	rel;
 	HeapTuple	tuple;

@@ -161,8 +161,9 @@ placeholder_length(Slice text, const char *opening, bool (*allowed) (char c))
 		return 0;
 	while (end < text.length && allowed(text.start[end]))
 		end++;
-	return end > begin && end < text.length && text.start[end] == '}' ?
-	end + 1 : 0;
+	if (end == begin || end >= text.length || text.start[end] != '}')
+		return 0;
+	return end + 1;
 }
 
 /* Takes the next piece off a pattern that is not empty. */

@@ -157,10 +157,14 @@ void
 guard_restore(Guard *guard, const char *token, bool wronged,
 			  MemoryContext context)
 {
-	char	  **tokens = wronged ? guard->wronged : guard->doubtful;
-	int		   *count = wronged ? &guard->wronged_count :
-	&guard->doubtful_count;
+	char	  **tokens = guard->doubtful;
+	int		   *count = &guard->doubtful_count;
 
+	if (wronged)
+	{
+		tokens = guard->wronged;
+		count = &guard->wronged_count;
+	}
 	if (*count >= GUARD_VERDICTS)
 		return;
 	tokens[(*count)++] = MemoryContextStrdup(context, token);

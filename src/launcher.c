@@ -304,8 +304,8 @@ supervise(Supervised *entry, TimestampTz now)
 		if (is_news(entry, COMPLAINT_NO_CONNECTIONS))
 			ereport(LOG,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("database \"%s\" in \"imp_push.databases\" does not accept connections",
-							entry->name),
+					 errmsg("database \"%s\" in \"imp_push.databases\" does not "
+							"accept connections", entry->name),
 					 errdetail("Its worker will start when it does.")));
 		return DELAY_MAX_MS;
 	}
@@ -338,7 +338,8 @@ bring_back(Oid database, const char *name)
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					 errmsg("imp_push has no background worker left for database \"%s\"",
 							name),
-					 errhint("Increase max_worker_processes, then call imp_push.start() in that database.")));
+					 errhint("Increase max_worker_processes, then call "
+							 "imp_push.start() in that database.")));
 	}
 	database_forget(database);
 }

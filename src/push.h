@@ -2,8 +2,8 @@
  * push.h
  *		One push on its way: planned by SQL, carried by C, settled by SQL.
  */
-#ifndef IMP_PUSH_PUSH_H
-#define IMP_PUSH_PUSH_H
+#ifndef IMP_PUSH_H
+#define IMP_PUSH_H
 
 #include "postgres.h"
 #include "access/htup.h"
@@ -109,4 +109,4 @@ extern void push_free(Push *push);
 /* uuid[]: the apns-ids of those in flight that have a row in waiting. */
 extern Datum pushes_with_row(void);
 
-#endif							/* IMP_PUSH_PUSH_H */
+#endif							/* IMP_PUSH_H */

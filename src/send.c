@@ -20,6 +20,7 @@
 #include "send.h"
 #include "sender.h"
 #include "share.h"
+#include "verdict.h"
 
 /* A certificate that is not known yet will be soon (microseconds). */
 #define UNKNOWN_PAUSE (INT64CONST(1) * 1000000)
@@ -27,7 +28,6 @@
 /* Events that are taken from the kernel at a time */
 #define EVENTS 64
 
-static dlist_head senders = DLIST_STATIC_INIT(senders);
 static int	epoll_fd = -1;
 static char *known_ca_file = NULL;
 
@@ -38,6 +38,7 @@ send_init(MemoryContext parent)
 	sender_shared.context = AllocSetContextCreate(parent,
 												  "imp_push transport",
 												  ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&sender_shared.all);
 	dlist_init(&sender_shared.answered);
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -61,25 +62,6 @@ send_epoll_fd(void)
 }
 
 /* ---------- certificates ---------- */
-
-/* The certificate asked for last is asked for next, more often than not. */
-static Sender *
-find_sender(const char *name)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-
-		if (strcmp(sender->name, name) == 0)
-		{
-			dlist_move_head(&senders, &sender->node);
-			return sender;
-		}
-	}
-	return NULL;
-}
 
 static bool
 same_text(const char *a, const char *b)
@@ -115,13 +97,13 @@ void
 send_set_certificate(Certificate *cert)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Sender	   *sender = find_sender(cert->name);
+	Sender	   *sender = sender_find(cert->name);
 	Certificate *old = NULL;
 
 	if (sender == NULL)
 	{
 		sender = sender_create(cert->name);
-		dlist_push_head(&senders, &sender->node);
+		dlist_push_head(&sender_shared.all, &sender->node);
 		sender_shared.senders++;
 	}
 	if (sender->target != NULL)
@@ -157,21 +139,12 @@ send_set_certificate(Certificate *cert)
 void
 send_remove_certificate(const char *name)
 {
-	Sender	   *sender = find_sender(name);
+	Sender	   *sender = sender_find(name);
 
 	if (sender == NULL)
 		return;
 	sender_retarget(sender, NULL);
 	sender_release_held(sender, VERDICT_FREE_RETRY, GetCurrentTimestamp());
-}
-
-Certificate *
-send_get_certificate(const char *name)
-{
-	Sender	   *sender = find_sender(name);
-
-	return sender != NULL && sender->target != NULL ?
-		sender->target->certificate : NULL;
 }
 
 /*
@@ -187,7 +160,7 @@ follow_ca_file(TimestampTz now)
 		return;
 	pfree(known_ca_file);
 	known_ca_file = MemoryContextStrdup(sender_shared.context, imp_ca_file);
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -244,7 +217,7 @@ void
 send_submit(Push *push)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Sender	   *sender = find_sender(push->certificate);
+	Sender	   *sender = sender_find(push->certificate);
 
 	push->verdict = VERDICT_NONE;
 	push->reason = NULL;
@@ -278,7 +251,7 @@ send_drive(TimestampTz now)
 		if (lane != NULL)
 			verdict_collect(lane->sender, lane, now);
 	}
-	dlist_foreach_modify(iter, &senders)
+	dlist_foreach_modify(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -307,7 +280,7 @@ send_timeout(TimestampTz now)
 
 	if (!dlist_is_empty(&sender_shared.answered))
 		return 0;
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 		int64		own = sender_next_tick(sender, now, clock);
@@ -343,7 +316,7 @@ send_connections(void)
 	dlist_iter	iter;
 	dlist_iter	inner;
 
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -361,7 +334,7 @@ send_connections(void)
 uint64
 send_resent(const char *certificate)
 {
-	Sender	   *sender = find_sender(certificate);
+	Sender	   *sender = sender_find(certificate);
 
 	return sender != NULL ? sender->resent : 0;
 }
@@ -374,7 +347,7 @@ send_pause_renewal(const Certificate *cert, TimestampTz until)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -391,7 +364,7 @@ send_needs_token(const char **refused, bool *may_make)
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -408,7 +381,7 @@ void
 send_authorized(Certificate *cert, bool authorized)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Sender	   *sender = find_sender(cert->name);
+	Sender	   *sender = sender_find(cert->name);
 
 	if (sender == NULL || sender->target == NULL ||
 		sender->target->certificate != cert)
@@ -437,7 +410,7 @@ send_stop_new(void)
 	dlist_iter	iter;
 
 	sender_shared.stopping = true;
-	dlist_foreach(iter, &senders)
+	dlist_foreach(iter, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, iter.cur);
 
@@ -458,7 +431,7 @@ send_finish(void)
 	dlist_mutable_iter iter;
 	dlist_iter	outer;
 
-	dlist_foreach(outer, &senders)
+	dlist_foreach(outer, &sender_shared.all)
 	{
 		Sender	   *sender = dlist_container(Sender, node, outer.cur);
 
@@ -475,214 +448,9 @@ send_finish(void)
 		}
 		sender_retarget(sender, NULL);
 	}
-	dlist_init(&senders);
 	if (epoll_fd >= 0)
 		close(epoll_fd);
 	epoll_fd = -1;
 	MemoryContextDelete(sender_shared.context);
 	memset(&sender_shared, 0, sizeof(sender_shared));
-}
-
-/* ---------- circuits ---------- */
-
-uint64
-send_circuit_generation(void)
-{
-	return circuit_generation();
-}
-
-static bool
-holds_back(const Sender *sender)
-{
-	return sender->target != NULL && (sender->circuit.open || sender->full);
-}
-
-bool
-send_holds_back(const char *certificate)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	return sender != NULL && holds_back(sender);
-}
-
-uint64
-send_hold_generation(void)
-{
-	return circuit_generation() + sender_shared.eased;
-}
-
-int
-send_page(void)
-{
-	int			room = PG_INT32_MAX;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-		room = Min(room, share_room(dlist_container(Sender, node, iter.cur)));
-	return room;
-}
-
-int
-send_circuits(CircuitStatus **statuses)
-{
-	int			n = 0;
-	dlist_iter	iter;
-
-	*statuses = palloc0(Max(sender_shared.senders, 1) *
-						sizeof(CircuitStatus));
-	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-		Circuit    *circuit = &sender->circuit;
-		CircuitStatus *status = &(*statuses)[n];
-
-		if (sender->target == NULL)
-			continue;
-		n++;
-		status->certificate = pstrdup(sender->name);
-		status->open = circuit->open;
-		status->held_back = holds_back(sender);
-		status->reason = circuit->open ? pstrdup(circuit->reason) : NULL;
-		status->detail = circuit->detail[0] != '\0' ?
-			pstrdup(circuit->detail) : NULL;
-		status->since = circuit->since;
-		status->next_probe_at = Max(circuit->next_probe_at,
-									circuit->postponed_until);
-		status->last_success_at = circuit->last_success_at;
-	}
-	return n;
-}
-
-void
-send_restore_circuit(const CircuitStatus *status)
-{
-	Sender	   *sender = find_sender(status->certificate);
-
-	if (sender == NULL)
-		return;
-	circuit_restore(&sender->circuit, status->open, status->reason,
-					status->detail, status->since, status->last_success_at,
-					GetCurrentTimestamp());
-	if (status->last_success_at > sender->guard.proved_at)
-		sender->guard.proved_at = status->last_success_at;
-}
-
-void
-send_restore_doubted(const char *certificate, const char *token, bool wronged)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	if (sender != NULL)
-		guard_restore(&sender->guard, token, wronged, sender_shared.context);
-}
-
-const char *
-send_probe_due(TimestampTz now)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-
-		if (sender->target == NULL ||
-			circuit_next_probe(&sender->circuit) > now)
-			continue;
-
-		/* What was no good for a probe has waited long enough. */
-		if (sender->circuit.postponed_until != 0)
-			guard_forget_tried(&sender->guard);
-		circuit_probe_has_come(&sender->circuit);
-		return sender->name;
-	}
-	return NULL;
-}
-
-TimestampTz
-send_next_probe(void)
-{
-	TimestampTz next = DT_NOEND;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-
-		if (sender->target != NULL)
-			next = Min(next, circuit_next_probe(&sender->circuit));
-	}
-	return next;
-}
-
-void
-send_probe_with_next(const char *certificate)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	if (sender != NULL)
-		sender->circuit.nothing_waits = true;
-}
-
-void
-send_probe_later(const char *certificate)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	if (sender != NULL)
-		circuit_probe_later(&sender->circuit, GetCurrentTimestamp());
-}
-
-void
-send_waits(const char *certificate)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	if (sender != NULL)
-		sender->circuit.nothing_waits = false;
-}
-
-void
-send_look_for_probes(void)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-		dlist_container(Sender, node, iter.cur)->circuit.nothing_waits = false;
-}
-
-bool
-send_may_probe(const char *certificate, const char *token)
-{
-	Sender	   *sender = find_sender(certificate);
-
-	return sender == NULL ||
-		(!guard_has_tried(&sender->guard, token) &&
-		 busy_token_until(certificate, token, GetCurrentTimestamp()) == 0);
-}
-
-int
-send_wronged_tokens(char **certificate, char ***tokens)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &senders)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-		Guard	   *guard = &sender->guard;
-		int			n = guard->wronged_count;
-		int			i;
-
-		if (n == 0)
-			continue;
-		*certificate = pstrdup(sender->name);
-		*tokens = palloc(n * sizeof(char *));
-		for (i = 0; i < n; i++)
-		{
-			(*tokens)[i] = pstrdup(guard->wronged[i]);
-			pfree(guard->wronged[i]);
-		}
-		guard->wronged_count = 0;
-		return n;
-	}
-	return 0;
 }

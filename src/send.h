@@ -26,7 +26,6 @@ extern int	send_epoll_fd(void);	/* readable: call send_drive() */
  */
 extern void send_set_certificate(Certificate *cert);
 extern void send_remove_certificate(const char *name);
-extern Certificate *send_get_certificate(const char *name); /* or NULL */
 
 /*
  * Takes a push.  It comes back from send_next_answered(), exactly once: soon,
@@ -68,6 +67,8 @@ extern void send_start_new(void);	/* staying after all */
 extern void send_finish(void);	/* closes all; what is left is forgotten */
 
 /*
+ * From here on send_circuit.c.
+ *
  * Circuits.  The worker asks which are open, so as not to plan for them, and
  * mirrors them to imp_push.certificate_state when the generation changes.
  */

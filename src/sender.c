@@ -13,16 +13,14 @@
 #include "guc.h"
 #include "sender.h"
 #include "share.h"
+#include "silence.h"
+#include "verdict.h"
 
 /* A connection idle for so long is not trusted any more (microseconds). */
 #define IDLE_AGE (INT64CONST(600) * 1000000)
 
 /* The first request after a silence has to prove the connection by then. */
 #define TRUST_TIME (INT64CONST(1500) * 1000)
-
-/* Requests under way and no answer to any of them. */
-#define SLOW_TIME (INT64CONST(1) * 1000000)
-#define STALL_TIME (INT64CONST(5) * 1000000)
 
 /*
  * Opening many connections is treated as an attack, so there is leave for so
@@ -59,6 +57,25 @@ sender_create(const char *name)
 	sender->first_window = FIRST_WINDOW;
 	sender->credit_at = lane_clock();
 	return sender;
+}
+
+/* The certificate asked for last is asked for next, more often than not. */
+Sender *
+sender_find(const char *name)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &sender_shared.all)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (strcmp(sender->name, name) == 0)
+		{
+			dlist_move_head(&sender_shared.all, &sender->node);
+			return sender;
+		}
+	}
+	return NULL;
 }
 
 bool
@@ -162,12 +179,15 @@ void
 sender_open_circuit(Sender *sender, CircuitKind kind, const char *reason,
 					const char *detail, TimestampTz now)
 {
+	bool		passes = kind == CIRCUIT_CONNECTION || kind == CIRCUIT_SERVER;
+
 	if (!circuit_open(&sender->circuit, kind, reason, detail, now))
 		return;
 	/* A person has to mend it: loudly. */
-	ereport(kind == CIRCUIT_CONNECTION || kind == CIRCUIT_SERVER ?
-			LOG : WARNING,
-			(errmsg("nothing can be sent for certificate \"%s\": %s",
+	ereport(passes ? LOG : WARNING,
+			(errcode(passes ? ERRCODE_CONNECTION_FAILURE :
+					 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("nothing can be sent for certificate \"%s\": %s",
 					sender->name, reason),
 			 detail != NULL && detail[0] != '\0' ?
 			 errdetail_internal("%s", detail) : 0,
@@ -186,7 +206,8 @@ sender_circuit_closed(Sender *sender)
 		lane_slow_down(dlist_container(Lane, node, iter.cur),
 					   (int) sender->first_window);
 	ereport(LOG,
-			(errmsg("certificate \"%s\" works again", sender->name)));
+			(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+			 errmsg("certificate \"%s\" works again", sender->name)));
 }
 
 void
@@ -378,13 +399,6 @@ sender_needs_token(Sender *sender, TimestampTz now)
 		certificate_token_is_old(certificate);
 }
 
-static int64
-patience(const Sender *sender, int64 least)
-{
-	return Min(Max(least, sender->latency + 4 * sender->deviation),
-			   (int64) imp_request_timeout * 1000);
-}
-
 static void
 start_push(Sender *sender, Lane *lane, TimestampTz now)
 {
@@ -393,7 +407,7 @@ start_push(Sender *sender, Lane *lane, TimestampTz now)
 	push = dlist_container(Push, node, dlist_pop_head_node(&sender->queue));
 	sender->queued--;
 	if (lane->state == LANE_WARM && lane->in_flight == 0)
-		lane->trust_time = patience(sender, TRUST_TIME);
+		lane->trust_time = silence_patience(sender, TRUST_TIME);
 	sender->under_way++;
 	sender_shared.under_way++;
 	lane_start(lane, push);
@@ -423,160 +437,6 @@ sender_pump(Sender *sender, TimestampTz now)
 
 /* ---------- time ---------- */
 
-/*
- * When the silence began: no answer to anything since.  0 if nothing is under
- * way, but for what is left on connections that take nothing new.
- */
-static int64
-silent_since(Sender *sender, bool *established)
-{
-	int64		oldest = 0;
-	int64		heard = 0;
-	dlist_iter	iter;
-
-	*established = false;
-	dlist_foreach(iter, &sender->lanes)
-	{
-		Lane	   *lane = dlist_container(Lane, node, iter.cur);
-		Request    *request;
-
-		heard = Max(heard, lane->heard_at);
-		if (lane->in_flight == 0 || lane->state == LANE_DRAINING)
-			continue;
-		if (lane->established)
-			*established = true;
-		request = dlist_head_element(Request, node, &lane->under_way);
-		if (oldest == 0 || request->started_at < oldest)
-			oldest = request->started_at;
-	}
-	return oldest == 0 ? 0 : Max(oldest, heard);
-}
-
-/* A new connection may take some time to bring its first answer. */
-static int64
-cold_patience(const Sender *sender)
-{
-	if (sender->latency == 0)
-		return STALL_TIME;
-	return Min(Max(20 * sender->latency, SLOW_TIME), STALL_TIME);
-}
-
-/* A first request that gets no answer is tried on another connection. */
-static bool
-try_another(Sender *sender, TimestampTz now)
-{
-	bool		tried = false;
-	dlist_iter	iter;
-
-	if (sender->cold_failures + 1 >= COLD_FAILURES)
-		return false;
-	dlist_foreach(iter, &sender->lanes)
-	{
-		Lane	   *lane = dlist_container(Lane, node, iter.cur);
-
-		if (lane->in_flight == 0 || lane->state == LANE_DRAINING)
-			continue;
-		if (lane->answers > 0 || !lane->established)
-			return false;
-		lane_condemn(lane);
-		verdict_collect(sender, lane, now);
-		tried = true;
-	}
-	return tried;
-}
-
-/*
- * Its connections are silent: they take nothing new.  Deadlines end what is
- * under way, or an answer over a newer connection, see give_up_silent().  A
- * probe that is among it holds up no other.
- */
-static void
-silence(Sender *sender, TimestampTz now)
-{
-	dlist_iter	iter;
-	dlist_iter	inner;
-
-	dlist_foreach(iter, &sender->lanes)
-	{
-		Lane	   *lane = dlist_container(Lane, node, iter.cur);
-
-		if (lane->state == LANE_DRAINING)
-			continue;
-		lane->state = LANE_DRAINING;
-		lane->silent = true;
-		dlist_foreach(inner, &lane->under_way)
-		{
-			Push	   *push = dlist_container(Request, node, inner.cur)->push;
-
-			if (push->probe)
-				circuit_probe_ended(&sender->circuit, true, now);
-			push->probe = false;
-		}
-	}
-}
-
-/* A newer connection is answered: those that fell silent are dead. */
-static void
-give_up_silent(Sender *sender, TimestampTz now)
-{
-	uint64		answered = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &sender->lanes)
-	{
-		Lane	   *lane = dlist_container(Lane, node, iter.cur);
-
-		if (lane->answers > 0 && !lane->silent)
-			answered = Max(answered, lane->number);
-	}
-	dlist_foreach(iter, &sender->lanes)
-	{
-		Lane	   *lane = dlist_container(Lane, node, iter.cur);
-
-		if (!lane->silent || lane->number > answered)
-			continue;
-		lane->silent = false;
-		lane_condemn(lane);
-		verdict_collect(sender, lane, now);
-	}
-}
-
-/*
- * A host that does not answer must not keep others' room: what waits for it
- * goes back, and its connections get nothing new.  If much waits for it and
- * there are others, that is soon, and its connections may yet answer, which
- * closes the circuit again.
- */
-static void
-check_silence(Sender *sender, TimestampTz now, int64 clock)
-{
-	bool		established;
-	int64		since = silent_since(sender, &established);
-
-	if (since == 0)
-		return;
-	if (sender->circuit.open)
-	{
-		if (clock - since > patience(sender, STALL_TIME))
-			silence(sender, now);
-		return;
-	}
-	if (clock - since > cold_patience(sender) && try_another(sender, now))
-		return;
-	if (clock - since > patience(sender, STALL_TIME))
-	{
-		silence(sender, now);
-		sender_open_circuit(sender, CIRCUIT_CONNECTION,
-							established ? "no_answer" : "connect_timeout",
-							NULL, now);
-	}
-	else if (clock - since > patience(sender, SLOW_TIME) &&
-			 sender_shared.senders > 1 &&
-			 sender->queued > imp_max_in_flight / 8)
-		sender_open_circuit(sender, CIRCUIT_CONNECTION, "no_answer", NULL,
-							now);
-}
-
 void
 sender_tick(Sender *sender, TimestampTz now, int64 clock)
 {
@@ -604,8 +464,7 @@ sender_tick(Sender *sender, TimestampTz now, int64 clock)
 			lane_tick(lane, clock);
 		verdict_collect(sender, lane, now);
 	}
-	check_silence(sender, now, clock);
-	give_up_silent(sender, now);
+	silence_watch(sender, now, clock);
 	limit_draining(sender, now);
 	sender_pump(sender, now);
 	share_watch(sender, now, clock);
@@ -622,9 +481,7 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 {
 	int64		next = -1;
 	TimestampTz release = guard_release_at(&sender->guard);
-	bool		established;
 	bool		usable = false; /* a lane, sooner or later */
-	int64		since;
 	dlist_iter	iter;
 
 	if (sender->eager)
@@ -639,11 +496,7 @@ sender_next_tick(Sender *sender, TimestampTz now, int64 clock)
 		if (lane->state != LANE_DRAINING)
 			usable = true;
 	}
-	since = silent_since(sender, &established);
-	if (since != 0)
-		next = sooner(next, Max(since + patience(sender, SLOW_TIME),
-								clock + 500000));
-
+	next = sooner(next, silence_next_watch(sender, clock));
 	next = sooner(next, share_next_watch(sender));
 
 	/* Waiting for leave to connect: see take_connect_credit(). */

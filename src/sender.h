@@ -51,10 +51,11 @@ typedef struct Sender
 typedef struct SenderShared
 {
 	MemoryContext context;
+	dlist_head	all;			/* of the senders */
 	dlist_head	answered;		/* pushes that have their verdict */
 	int			in_flight;		/* submitted and not yet answered */
 	int			under_way;		/* in lanes */
-	int			senders;
+	int			senders;		/* so many */
 	uint64		eased;			/* grows when one is not full any more */
 	bool		stopping;
 } SenderShared;
@@ -62,6 +63,7 @@ typedef struct SenderShared
 extern SenderShared sender_shared;
 
 extern Sender *sender_create(const char *name);
+extern Sender *sender_find(const char *name);	/* or NULL */
 
 /* Nothing is left of a certificate that has been removed. */
 extern bool sender_is_done(const Sender *sender);
@@ -127,8 +129,5 @@ extern void send_pause_renewal(const Certificate *cert, TimestampTz until);
 
 /* Must this certificate's provider token be renewed, for what waits? */
 extern bool sender_needs_token(Sender *sender, TimestampTz now);
-
-/* Settles the requests of a lane that have ended (verdict.c). */
-extern void verdict_collect(Sender *sender, Lane *lane, TimestampTz now);
 
 #endif							/* IMP_SENDER_H */

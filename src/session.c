@@ -203,7 +203,7 @@ session_commit(void)
 	MemoryContextSwitchTo(outer_context);
 }
 
-void
+static void
 session_abort(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);

@@ -43,12 +43,11 @@ extern void session_adopt(void);
 /*
  * Begins a transaction with SPI connected and a snapshot, acting as role.  If
  * the answer is not SESSION_READY, nothing has begun.  session_commit() or,
- * after an error, session_abort() ends it; the latter may be called at any
- * time.  Either way the memory context is then the one from before.
+ * after an error, session_recover() ends it.  Either way the memory context is
+ * then the one from before.
  */
 extern SessionState session_begin(SessionRole role);
 extern void session_commit(void);
-extern void session_abort(void);
 
 /*
  * The plan of a statement, prepared at its first use and kept.  The slot is

@@ -159,7 +159,8 @@ imp_push_check_client_key(PG_FUNCTION_ARGS)
 	expires_at = time_t_to_timestamptz((pg_time_t) not_after);
 	if (expires_at <= GetCurrentTimestamp())
 		ereport(WARNING,
-				(errmsg("the client certificate expired on %s",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("the client certificate expired on %s",
 						timestamptz_to_str(expires_at)),
 				 errhint("APNs will refuse it.")));
 	PG_RETURN_TIMESTAMPTZ(expires_at);

@@ -28,6 +28,7 @@
 #define WRITE_INTERVAL_MS 1000
 #define REPEAT_ERROR_MS 60000
 #define RECENT_ERRORS 8
+
 static MemoryContext status_context;
 static MemoryContext write_context;
 
@@ -142,26 +143,28 @@ void
 status_error(const char *doing, int sqlstate, const char *message)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	char	   *text;
+	char	   *complaint;
 	bool		repeated;
 
-	text = message == NULL ?
-	psprintf("could not %s: SQLSTATE %s", doing, unpack_sql_state(sqlstate)) :
-	psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
-			 unpack_sql_state(sqlstate));
+	if (message == NULL)
+		complaint = psprintf("could not %s: SQLSTATE %s", doing,
+							 unpack_sql_state(sqlstate));
+	else
+		complaint = psprintf("could not %s: %s (SQLSTATE %s)", doing, message,
+							 unpack_sql_state(sqlstate));
 
-	repeated = is_repeated(text, now);
+	repeated = is_repeated(complaint, now);
 	if (!repeated)
-		ereport(LOG, (errcode(sqlstate), errmsg("imp_push %s", text)));
-	if (!repeated || strcmp(last_error, text) != 0)
+		ereport(LOG, (errcode(sqlstate), errmsg("imp_push %s", complaint)));
+	if (!repeated || strcmp(last_error, complaint) != 0)
 	{
 		if (last_error != NULL)
 			pfree(last_error);
-		last_error = MemoryContextStrdup(status_context, text);
+		last_error = MemoryContextStrdup(status_context, complaint);
 		last_error_at = now;
 		changed = true;
 	}
-	pfree(text);
+	pfree(complaint);
 
 	if (sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && imp_role[0] != '\0')
 		status_state(WORKER_WAITING_FOR_ROLE);
@@ -182,8 +185,11 @@ status_begin(SessionRole role)
 	{
 		if (state != WORKER_UNKNOWN_VERSION)
 			ereport(LOG,
-					(errmsg("imp_push is waiting: the installed library does not know this version of the extension"),
-					 errhint("Run ALTER EXTENSION imp_push UPDATE, or install the library of that version.")));
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("imp_push is waiting: the installed library "
+							"does not know this version of the extension"),
+					 errhint("Run ALTER EXTENSION imp_push UPDATE, or "
+							 "install the library of that version.")));
 		status_state(WORKER_UNKNOWN_VERSION);
 	}
 	return session;
@@ -236,9 +242,10 @@ static void
 write_worker(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		BOOLOID, INT4OID, INT4OID, INT8OID, INT8OID, TEXTOID,
-	TIMESTAMPTZOID};
+	Oid			types[] = {
+		INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, INT4OID,
+		INT4OID, INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID
+	};
 	Datum		args[] = {
 		Int32GetDatum(MyProcPid),
 		CStringGetTextDatum(state_names[state]),
@@ -273,8 +280,9 @@ write_circuits(void)
 	{
 		NAME, REASON, DETAIL, SINCE, PROBE, SUCCESS, COLUMNS
 	};
-	static const Oid columns[COLUMNS] = {TEXTOID, TEXTOID, TEXTOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID
+	static const Oid columns[COLUMNS] = {
+		TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TIMESTAMPTZOID
 	};
 	CircuitStatus *circuits;
 	int			n = send_circuits(&circuits);
@@ -312,7 +320,8 @@ write_circuits(void)
 		types[i] = get_array_type(columns[i]);
 	}
 	SPI_execute_plan(session_plan(&plan,
-								  "SELECT imp_push.record_circuits($1, $2, $3, $4, $5, $6)",
+								  "SELECT imp_push.record_circuits("
+								  "$1, $2, $3, $4, $5, $6)",
 								  COLUMNS, types),
 					 args, NULL, false, 0);
 }

@@ -60,7 +60,9 @@ trial_begin(void)
 		return;
 	read_suspects();
 	ereport(LOG,
-			(errmsg("imp_push plans with care, because its last worker in this database ended without notice"),
+			(errcode(ERRCODE_CRASH_SHUTDOWN),
+			 errmsg("imp_push plans with care, because its last worker in "
+					"this database ended without notice"),
 			 errdetail_plural("%d message was being planned.",
 							  "%d messages were being planned.",
 							  suspect_count, suspect_count)));
@@ -119,7 +121,9 @@ trial_condemns(const Work *work)
 	/* It may have several pushes waiting. */
 	if (!condemned)
 		ereport(LOG,
-				(errmsg("imp_push sets aside message " INT64_FORMAT ", which has brought its worker down %d times",
+				(errcode(ERRCODE_CRASH_SHUTDOWN),
+				 errmsg("imp_push sets aside message " INT64_FORMAT
+						", which has brought its worker down %d times",
 						DatumGetInt64(message_id), suspect_times)));
 	condemned = true;
 	return true;

@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "busy_token.h"
-#include "sender.h"
+#include "verdict.h"
 
 /* Back-off of a push after a server's error or an unknown fate (ms) */
 #define RETRY_FIRST 5000
@@ -176,8 +176,10 @@ static void
 provider_token_expired(Case *c)
 {
 	Sender	   *sender = c->sender;
-	const Certificate *certificate = sender->target != NULL ?
-	sender->target->certificate : NULL;
+	const Certificate *certificate = NULL;
+
+	if (sender->target != NULL)
+		certificate = sender->target->certificate;
 
 	/*
 	 * Only if it is the current one; else a new one is there already.  Nor on

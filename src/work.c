@@ -139,6 +139,46 @@ try_slice(Work *work, int size, void (*submit) (Push *push))
 	return sqlstate;
 }
 
+/* New messages, or pushes that wait and are due: into SPI's table. */
+static void
+plan_new(const Work *work, int size, TimestampTz now)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
+	Datum		args[2];
+
+	args[0] = session_array(work->message_ids + work->next, NULL, size,
+							INT8OID);
+	args[1] = TimestampTzGetDatum(now);
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT * FROM imp_push.plan_messages($1, $2)",
+								  2, types),
+					 args, NULL, false, 0);
+}
+
+static void
+plan_due(const Work *work, int size, TimestampTz now)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {
+		INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID
+	};
+	Datum		args[4];
+
+	args[0] = session_array(work->message_ids + work->next, NULL, size,
+							INT8OID);
+	args[1] = session_array(work->device_ids + work->next, NULL, size,
+							TEXTOID);
+	args[2] = session_array(work->certificates + work->next, NULL, size,
+							TEXTOID);
+	args[3] = TimestampTzGetDatum(now);
+	SPI_execute_plan(session_plan(&plan,
+								  "SELECT * FROM"
+								  " imp_push.plan_waiting($1, $2, $3, $4)",
+								  4, types),
+					 args, NULL, false, 0);
+}
+
 /*
  * One transaction: plans size elements and makes pushes of the rows.  The
  * list is complete only if no error was raised.  False if the database is not
@@ -147,39 +187,16 @@ try_slice(Work *work, int size, void (*submit) (Push *push))
 static bool
 plan_slice(Work *work, int size, dlist_head *pushes)
 {
-	static SPIPlanPtr new_plan = NULL;
-	static SPIPlanPtr due_plan = NULL;
 	TimestampTz now = GetCurrentTimestamp();
-	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
 	Message    *message = NULL;
-	SessionState state = status_begin(SESSION_WORKER);
 
-	if (state != SESSION_READY)
+	if (status_begin(SESSION_WORKER) != SESSION_READY)
 		return false;
 
 	if (work->generation != NULL)
-	{
-		Oid			new_types[] = {types[0], types[3]};
-		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
-		TimestampTzGetDatum(now)};
-
-		SPI_execute_plan(session_plan(&new_plan,
-									  "SELECT * FROM imp_push.plan_messages($1, $2)",
-									  2, new_types),
-						 args, NULL, false, 0);
-	}
+		plan_new(work, size, now);
 	else
-	{
-		Datum		args[] = {session_array(work->message_ids + work->next, NULL, size, INT8OID),
-			session_array(work->device_ids + work->next, NULL, size, TEXTOID),
-			session_array(work->certificates + work->next, NULL, size, TEXTOID),
-		TimestampTzGetDatum(now)};
-
-		SPI_execute_plan(session_plan(&due_plan,
-									  "SELECT * FROM imp_push.plan_waiting($1, $2, $3, $4)",
-									  4, types),
-						 args, NULL, false, 0);
-	}
+		plan_due(work, size, now);
 
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -325,9 +342,11 @@ end_message(Work *work, const char *reason)
 	{
 		if (status_begin(SESSION_WORKER) == SESSION_READY)
 		{
-			Datum		args[] = {*message_id, CStringGetTextDatum(reason),
-			TimestampTzGetDatum(GetCurrentTimestamp())};
+			Datum		args[3];
 
+			args[0] = *message_id;
+			args[1] = CStringGetTextDatum(reason);
+			args[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 			SPI_execute_plan(session_plan(&plan,
 										  "SELECT imp_push.fail_message($1, $2, $3)",
 										  3, types),

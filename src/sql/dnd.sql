@@ -206,7 +206,7 @@ DECLARE
 BEGIN
 	IF (minutes BETWEEN 0 AND 10080) IS NOT TRUE THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = format('invalid number of minutes: %s', coalesce(minutes::text, 'null')),
+			MESSAGE = format('invalid number of minutes: %s', COALESCE(minutes::text, 'null')),
 			DETAIL = 'It must be from 0 to 10080 (7 days); 0 ends do-not-disturb.';
 	END IF;
 

@@ -193,8 +193,8 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT presence_pkey DO UPDATE SET
 		status = EXCLUDED.status,
 		-- only a new connection is another session on another node
-		session = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.session ELSE coalesce(EXCLUDED.session, device.session) END,
-		node = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.node ELSE coalesce(EXCLUDED.node, device.node) END,
+		session = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.session ELSE COALESCE(EXCLUDED.session, device.session) END,
+		node = CASE WHEN EXCLUDED.status = 'online' THEN EXCLUDED.node ELSE COALESCE(EXCLUDED.node, device.node) END,
 		expires_at = EXCLUDED.expires_at
 	-- late news
 	WHERE NOT (EXCLUDED.status IN ('offline', 'logged_out')
@@ -210,7 +210,7 @@ CREATE FUNCTION imp_push.node_heartbeat(name text, ttl interval) RETURNS void
 BEGIN
 	IF (ttl > '0') IS NOT TRUE THEN
 		RAISE invalid_parameter_value USING
-			MESSAGE = format('invalid ttl: %s', coalesce(ttl::text, 'null')),
+			MESSAGE = format('invalid ttl: %s', COALESCE(ttl::text, 'null')),
 			DETAIL = 'It must be longer than 0, and longer than the time to the next heartbeat.';
 	END IF;
 

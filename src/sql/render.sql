@@ -30,7 +30,7 @@ CREATE FUNCTION imp_push.render_payload(
 	extra_is_leftover  boolean,
 	byte_limit         integer)
 RETURNS text
-LANGUAGE C IMMUTABLE PARALLEL SAFE
+LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_render_payload';
 
 COMMENT ON FUNCTION imp_push.render_payload(
@@ -44,7 +44,7 @@ CREATE FUNCTION imp_push.apns_id(
 	device_id   text,
 	certificate text)
 RETURNS uuid
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_apns_id';
 
 COMMENT ON FUNCTION imp_push.apns_id(text, text, text, text) IS

@@ -1,6 +1,6 @@
 # ImpPush.pm
-#		What the TAP tests have in common: servers with the extension, keys,
-#		people with devices, and what became of their messages.
+#		What the TAP tests have in common: servers with the extension, people
+#		with devices, and what became of their messages.
 #
 # Stands on PostgreSQL's own test modules, and finds them through PG_CONFIG.
 # Owns the way a test server is configured.  Must never wait for a duration
@@ -16,7 +16,6 @@ use Carp;
 use Digest::SHA qw(sha256_hex);
 use Exporter 'import';
 use File::Basename;
-use File::Path qw(make_path);
 use JSON::PP;
 use Test::More;
 
@@ -54,13 +53,11 @@ BEGIN
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
+use ImpPush::Keys;
+
 # The certificate that tests use unless they say otherwise.
 our $CERTIFICATE = 'chat';
 our $BUNDLE_ID = 'com.example.chat';
-our $TEAM_ID = 'TEAM000001';
-our $KEY_ID = 'KEY0000001';
-
-my $keys;
 
 =pod
 
@@ -86,6 +83,8 @@ ImpPush - the harness of imp_push's TAP tests
 Run with C<prove -It/lib t/100_single.pl>, not as root, PG_CONFIG naming a
 PostgreSQL into which the extension is installed; C<dev/check --only tap> does
 all of it.
+
+C<make_keys> and C<make_client_certificate> of L<ImpPush::Keys> come with it.
 
 =head1 SIMULATOR
 
@@ -121,100 +120,6 @@ sub new_simulator
 sub start_simulator
 {
 	return new_simulator(@_)->start;
-}
-
-# A folder of this test file.
-sub folder
-{
-	my ($name) = @_;
-	my $test = basename($0, '.pl');
-	my $folder = "$PostgreSQL::Test::Utils::tmp_check/${test}_$name";
-
-	make_path($folder);
-	return File::Spec->rel2abs($folder);
-}
-
-=pod
-
-=back
-
-=head1 KEYS
-
-=over
-
-=item make_keys()
-
-A signing key, the same for the whole test: { team_id, key_id, private (PEM
-text), private_file, public (file) }.
-
-=item make_keys($team_id, $key_id, $curve)
-
-A new one.
-
-=cut
-
-sub make_keys
-{
-	my ($team_id, $key_id, $curve) = @_;
-	my $key;
-
-	return $keys if !defined $team_id && $keys;
-	$key = {
-		team_id => $team_id || $TEAM_ID,
-		key_id => $key_id || $KEY_ID,
-	};
-	my $base = folder('keys') . "/$key->{team_id}-$key->{key_id}";
-
-	$key->{private_file} = "$base.p8";
-	$key->{public} = "$base.pub";
-	openssl('genpkey', '-algorithm', 'EC', '-pkeyopt',
-		'ec_paramgen_curve:' . ($curve || 'P-256'),
-		'-out', $key->{private_file});
-	openssl('pkey', '-in', $key->{private_file},
-		'-pubout', '-out', $key->{public});
-	$key->{private} = slurp_file($key->{private_file});
-	$keys = $key unless defined $team_id;
-	return $key;
-}
-
-=item make_client_certificate($common_name)
-
-A client certificate with an authority of its own: { certificate, key (PEM
-texts), authority (file) }.
-
-=cut
-
-sub make_client_certificate
-{
-	my ($name) = @_;
-	my $base = folder('keys') . "/$name";
-	my @days = ('-days', '90');
-
-	openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
-		'ec_paramgen_curve:P-256', '-nodes', @days,
-		'-subj', "/CN=$name authority",
-		'-keyout', "$base-ca.key", '-out', "$base-ca.pem");
-	openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-		'-nodes', '-subj', "/CN=$name",
-		'-keyout', "$base.key", '-out', "$base.csr");
-	openssl('x509', '-req', '-in', "$base.csr", @days,
-		'-CA', "$base-ca.pem", '-CAkey', "$base-ca.key",
-		'-CAcreateserial', '-out', "$base.pem");
-	return {
-		certificate => slurp_file("$base.pem"),
-		key => slurp_file("$base.key"),
-		authority => "$base-ca.pem",
-	};
-}
-
-sub openssl
-{
-	my @command = ('openssl', @_);
-	my $output;
-
-	IPC::Run::run(\@command, '>&', \$output)
-	  or croak "@command: $output";
-	return;
 }
 
 =pod
