@@ -87,7 +87,7 @@ static void begin(void);
 static void begin_queue(void);
 static void main_loop(void);
 static void handle_interrupts(void);
-static void read_notifications(void);
+static bool read_notifications(void);
 static void carry(void);
 static void plan(void);
 static void plan_waiting(TimestampTz now);
@@ -242,7 +242,9 @@ main_loop(void)
 		credentials_refresh();
 		plan();
 		send_flush();
-		read_notifications();
+		/* Reading them shows what has become of certificates, too. */
+		if (read_notifications())
+			credentials_refresh();
 		if (settle_due(send_in_flight() > 0) <= GetCurrentTimestamp())
 			may_not_settle = !settle_run(send_in_flight() == 0) &&
 				status_waits_for_role();
@@ -294,16 +296,17 @@ handle_interrupts(void)
 }
 
 /* A listener that does not read blocks the whole cluster's queue. */
-static void
+static bool
 read_notifications(void)
 {
 	if (notifyInterruptPending)
 		unread = look = true;
 	if (!unread)
-		return;
+		return false;
 	unread = false;
 	notifyInterruptPending = true;
 	ProcessNotifyInterrupt(false);
+	return true;
 }
 
 static void
