@@ -8,6 +8,9 @@
  * goes back uncharged, once, and is read again when there is room for it here.
  * Where the queue moves nothing goes back, however long it is: that would cost
  * more than it brings.
+ *
+ * Owns that share.  It must never take back what is under way, nor charge
+ * anybody for having waited.
  */
 #include "postgres.h"
 
