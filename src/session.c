@@ -18,6 +18,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -41,7 +42,12 @@ static const char *const known_versions[] = {"1.0"};
  */
 #define STATEMENT_TIMEOUT_MS 30000
 
+/* As often as sessions report them. */
+#define REPORT_INTERVAL_MS 1000
+
 static bool in_transaction = false;
+static bool unreported = false;
+static TimestampTz reported_at;
 static int	guc_level;			/* settings made since end with it */
 static MemoryContext outer_context; /* of whoever began the transaction */
 static Oid	adopted = InvalidOid;	/* the extension that we work for */
@@ -150,7 +156,7 @@ session_begin(SessionRole role)
 	QueryCancelPending = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	in_transaction = true;
+	in_transaction = unreported = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 
 	if (!read_extension(&acting_as, &version_known))
@@ -291,4 +297,20 @@ session_error_is_passing(int sqlstate)
 		sqlstate == ERRCODE_UNDEFINED_SCHEMA ||
 		sqlstate == ERRCODE_DATA_CORRUPTED ||
 		sqlstate == ERRCODE_INDEX_CORRUPTED;
+}
+
+TimestampTz
+session_report_due(void)
+{
+	if (!unreported)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(reported_at, REPORT_INTERVAL_MS);
+}
+
+void
+session_report(void)
+{
+	unreported = false;
+	reported_at = GetCurrentTimestamp();
+	pgstat_report_stat(true);
 }

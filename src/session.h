@@ -69,4 +69,11 @@ extern int	session_recover(const char *doing);
 /* Whether an error says more about the moment than about the data. */
 extern bool session_error_is_passing(int sqlstate);
 
+/*
+ * The server's statistics of what the transactions have done, which autovacuum
+ * goes by: when they are to be reported; DT_NOEND: there are none.
+ */
+extern TimestampTz session_report_due(void);
+extern void session_report(void);
+
 #endif							/* IMP_SESSION_H */

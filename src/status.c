@@ -234,7 +234,6 @@ status_write(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(write_context);
-	pgstat_report_stat(false);
 	return done;
 }
 

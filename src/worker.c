@@ -252,6 +252,8 @@ main_loop(void)
 			housekeeping();
 		if (status_due() <= GetCurrentTimestamp())
 			(void) status_write();
+		if (session_report_due() <= GetCurrentTimestamp())
+			session_report();
 		if (leaving != STAY && may_go())
 			return;
 		wait_for_something();
@@ -548,7 +550,8 @@ static long
 milliseconds_to_wait(TimestampTz now)
 {
 	TimestampTz due = Min(settle_due(send_in_flight() > 0),
-						  Min(status_due(), credentials_due()));
+						  Min(status_due(), Min(session_report_due(),
+												credentials_due())));
 	long		transport = send_timeout(now);
 	long		own;
 

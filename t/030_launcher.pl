@@ -174,8 +174,7 @@ working('more', 'start() counts from its commit on');
 # The crash of a worker: the postmaster restarts everything.
 
 $worker = working('more');
-kill 'KILL', $worker;
-$node->poll_query_until('postgres', "SELECT true");
+kill_worker($node, $worker);
 isnt(working('more'), $worker, 'kill -9: workers that start() has started');
 working('second', 'kill -9: workers of the launcher');
 

@@ -243,9 +243,8 @@ shows_no_secret(
 		q{SELECT a::text FROM pg_stat_activity a
 		WHERE backend_type LIKE 'imp_push%' OR application_name LIKE 'imp_push%'}),
 	'pg_stat_activity');
-kill 'KILL', worker_process($node);
+kill_worker($node, worker_process($node));
 $sim->control('clear');
-ok($node->poll_query_until('postgres', 'SELECT true'), 'the server is back');
 wait_settled($node);
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . wait_for_worker($node) . ')');
 as_im(message('end', q{'user1'}));

@@ -166,8 +166,8 @@ subtest 'with an open circuit' => sub {
 	$node->safe_psql('postgres', 'DELETE FROM imp_push.offline_message');
 	wait_settled_or_badge();
 	is_quiet('nothing waits for the circuit');
-	$sim->start;
 	$sim->forget;
+	$sim->start;
 	insert_message($node, 'user2', 'hello', msg_id => 'mended');
 	$sim->wait_for_accepted(2);
 	wait_settled($node);
@@ -198,8 +198,8 @@ subtest 'certificates come and go' => sub {
 	$node->safe_psql(
 		'postgres', q{
 		UPDATE imp_push.certificate SET name = 'renamed' WHERE name = 'brief'});
-	$sim->start;
 	$sim->forget;
+	$sim->start;
 	eval { $sim->wait_for_accepted(2, 20) };
 	is(scalar $sim->accepted, 2, 'waiting pushes follow a renamed certificate');
 	wait_settled($node);

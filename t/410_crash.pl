@@ -81,17 +81,9 @@ my $kills = 20;
 my $stops = 5;
 my @repeated;
 
-sub kill_worker
-{
-	my $pid = worker_process($node);
-
-	kill 'KILL', $pid if $pid;
-	wait_until(sub { return !$pid || !-e "/proc/$pid" }, undef, 'it to die');
-	return;
-}
-
 $sim->control('fault delay=50');
-push @repeated, strike("killed $_", \&kill_worker) foreach 1 .. $kills;
+push @repeated, strike("killed $_", sub { kill_worker($node, worker_process($node)) })
+  foreach 1 .. $kills;
 check(1 + $kills * $users, "kill -9, $kills times", @repeated);
 is( scalar(() = slurp_file($node->logfile) =~
 		  /imp_push worker.*terminated by signal 9/g),

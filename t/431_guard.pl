@@ -254,7 +254,7 @@ foreach my $killed (0, 1)
 			qq{array_agg(user_id) = '{$name 1}' FROM imp_push.device_token
 			WHERE disabled_at IS NOT NULL}, 'the others are live again');
 		guard_opens($name, 25);
-		kill 'KILL', worker_process($node) if $killed;
+		kill_worker($node, worker_process($node)) if $killed;
 		$in .= "COMMIT;\n\\q\n";
 		$session->finish;
 		nobody_is_disabled('when it is free');

@@ -21,7 +21,7 @@ my @cases = (
 	{
 		name => 'killed once, restarted once',
 		after => {
-			15 => sub { kill 'KILL', worker_process($_[0]) },
+			15 => sub { kill_worker($_[0], worker_process($_[0])) },
 			$verdicts - 1 => sub {
 				$_[0]->safe_psql('postgres', 'SELECT imp_push.stop()');
 				$_[0]->safe_psql('postgres', 'SELECT imp_push.start()');

@@ -37,8 +37,8 @@ bind_users($node, $users);
 		q{BEGIN;
 		SELECT imp_push.ack_offline_messages(recipient, ARRAY[id])
 		FROM imp_push.offline_message});
-	$sim->start;
 	$sim->forget;
+	$sim->start;
 	$sim->wait_for_accepted($number);
 	insert_to_users($node, $number, msg_id => 'meanwhile');
 	wait_settled($node);

@@ -25,7 +25,7 @@ our @EXPORT = qw(
   start_simulator new_simulator new_node make_keys make_client_certificate
   set_certificate configure token_of bind_users insert_message insert_to_users
   wait_settled settle_soon retry_now sent_again circuit_opens wait_until
-  worker_pid wait_for_worker arrivals
+  worker_pid wait_for_worker kill_worker arrivals
   arrived_once latencies median
 );
 
@@ -266,6 +266,12 @@ The process of the worker of a database, or ''.
 
 Waits until there is one, and returns its process.
 
+=item kill_worker($node, $pid)
+
+Kills a worker with SIGKILL, and waits until the server, of which
+restart_after_crash must be on, has recovered from that: until it begins to, it
+answers as if nothing had happened.
+
 =cut
 
 sub worker_pid
@@ -286,6 +292,21 @@ sub wait_for_worker
 	wait_until(sub { return $pid = worker_pid($node, $database) },
 		undef, 'a worker');
 	return $pid;
+}
+
+sub kill_worker
+{
+	my ($node, $pid) = @_;
+	my $begin = -s $node->logfile;
+
+	kill 'KILL', $pid;
+	wait_until(
+		sub {
+			return slurp_file($node->logfile, $begin) =~
+			  /database system is ready to accept connections/;
+		},
+		undef, 'the server to recover');
+	return;
 }
 
 =pod
