@@ -34,8 +34,8 @@
 #define LOOK_MOST_MS 10
 
 /* Or so many times as long as it has waited for a processor, up to so long. */
-#define WAITED_TIMES 50
-#define WAITED_MOST_MS 500
+#define WAITED_TIMES 100
+#define WAITED_MOST_MS 1000
 
 static TimestampTz counted_from = 0;
 static int	count = 0;			/* pushes since then */
