@@ -25,7 +25,11 @@
 #include "lane_connection.h"
 #include "lane_http2.h"
 
-/* After a refused stream the window does not grow so long (microseconds). */
+/*
+ * So many refused streams in a row, and no answer: there are too many.  The
+ * window then does not grow for some time (microseconds).
+ */
+#define REFUSALS_FEW 5
 #define REFUSAL_HOLD (100 * 1000)
 
 /* So many refused streams in a row, and no answer: it takes nothing more. */
@@ -336,8 +340,9 @@ lane_slow_down(Lane *lane, int window)
 }
 
 /*
- * The peer takes no more streams than there are, whatever limit it has told.
- * One that has never answered is not worth another try.
+ * One stream may be refused for reasons of its own.  But if several are, the
+ * peer takes no more than there are, whatever limit it has told.  One that has
+ * never answered is not worth another try.
  */
 void
 lane_refused(Lane *lane)
@@ -346,7 +351,7 @@ lane_refused(Lane *lane)
 
 	if (lane->answers == 0 || ++lane->refusals > REFUSALS_MOST)
 		lane->state = LANE_DRAINING;
-	if (clock < lane->grow_at)
+	if (lane->refusals < REFUSALS_FEW || clock < lane->grow_at)
 		return;
 	lane->window = Max(lane->in_flight, 1);
 	lane->grow_at = clock + REFUSAL_HOLD;

@@ -82,6 +82,16 @@ my $rounds = ImpPush::Rounds->new($node, $sim);
 }
 
 {
+	my $name = 'refused streams among those without an answer';
+	my $figures = $rounds->push_to($users, $name, 'fault every=10 refuse',
+		'fault every=100 silent');
+
+	# That a stream is refused does not say that there are too many.
+	cmp_ok($figures->{seconds}, '<', $users / 100,
+		"$name: these do not wait for each other's deadline, which is 2 s");
+}
+
+{
 	my $name = 'all of these';
 	my $number = 600;
 	my $figures = $rounds->push_to($number, $name, 'goaway-every 200',

@@ -54,7 +54,8 @@ returns the figures of L<ImpPush::Faults>, and with them:
 
   { fired       requests that have met a rule
     again       sent again at once, says the worker
-    opened      connections }
+    opened      connections
+    seconds     how long it took }
 
 =cut
 
@@ -84,8 +85,9 @@ sub push_to
 	$figures->{fired} = $fired;
 	$figures->{again} = $self->{again} - $again;
 	$figures->{opened} = $sim->stats->{connections} - $opened;
+	$figures->{seconds} = time - $begun;
 	diag(sprintf '%s: %.1f s, faults met %d, sent again at once %d, connections %d',
-		$name, time - $begun, @$figures{qw(fired again opened)});
+		$name, @$figures{qw(seconds fired again opened)});
 	return $figures;
 }
 
