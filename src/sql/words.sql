@@ -109,9 +109,10 @@ BEGIN ATOMIC
 			ELSE 'display style ' || display_style
 		END,
 		-- those that were asked for in vain before that
-		imp_push.absent_template(wanted.names[1], found.level, 1)
-			|| imp_push.absent_template(wanted.names[2], found.level, 2)
-			|| imp_push.absent_template(wanted.names[3], found.level, 3)
+		imp_push.absent_template(wanted.directed, found.level, 1)
+			|| imp_push.absent_template(wanted.named, found.level, 2)
+			|| CASE WHEN with_templates THEN
+				imp_push.absent_template(own_template, found.level, 3) END
 			|| CASE WHEN found.level < 4 THEN
 					imp_push.template_warnings('title', found.title, found.title_args)
 					|| imp_push.template_warnings('content', found.content,
@@ -142,29 +143,40 @@ BEGIN ATOMIC
 					imp_push.ext_text(push -> 'content')) AS content
 			OFFSET 0
 		) here
-		CROSS JOIN LATERAL (
-			SELECT CASE WHEN with_templates THEN ARRAY[
-				CASE WHEN is_group
+		LEFT JOIN LATERAL (
+			SELECT CASE WHEN is_group
 					AND imp_push.ext_array(here.directed -> 'target') ? words.recipient
-					THEN imp_push.ext_text(here.directed -> 'name') END,
-				imp_push.ext_text(templates -> 'name'),
-				own_template,
-				CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END]
-				END AS names
+					THEN imp_push.ext_text(here.directed -> 'name') END AS directed,
+				imp_push.ext_text(templates -> 'name') AS named,
+				CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END
+					AS of_style
+			WHERE with_templates
 			OFFSET 0
-		) wanted
-		-- the highest level whose template exists; 4 is below the sender's words
+		) wanted ON true
+		-- The highest level whose template exists; 4 is below the sender's words.
+		-- One after the other, each by the key: for all of them together the
+		-- planner would read the whole table.
 		LEFT JOIN LATERAL (
 			SELECT t.name, t.title, t.content,
-				pg_catalog.array_position(wanted.names, t.name) AS level,
-				imp_push.ext_array(CASE t.name WHEN wanted.names[1]
+				CASE t.name WHEN wanted.directed THEN 1 WHEN wanted.named THEN 2
+					WHEN own_template THEN 3 ELSE 4 END AS level,
+				imp_push.ext_array(CASE t.name WHEN wanted.directed
 					THEN here.directed ELSE templates END -> 'title_args') AS title_args,
-				imp_push.ext_array(CASE t.name WHEN wanted.names[1]
+				imp_push.ext_array(CASE t.name WHEN wanted.directed
 					THEN here.directed ELSE templates END -> 'content_args') AS content_args
-			FROM imp_push.template t
-			WHERE t.name = ANY (wanted.names)
-			ORDER BY pg_catalog.array_position(wanted.names, t.name)
-			LIMIT 1
+			FROM (
+					SELECT COALESCE(
+						(SELECT t FROM imp_push.template t WHERE t.name = wanted.directed),
+						(SELECT t FROM imp_push.template t WHERE t.name = wanted.named),
+						(SELECT t FROM imp_push.template t WHERE t.name = own_template),
+						(SELECT t FROM imp_push.template t WHERE t.name = wanted.of_style))
+						AS template
+					WHERE with_templates
+					OFFSET 0
+				) highest
+				CROSS JOIN LATERAL (SELECT (highest.template).*) t
+			WHERE t.name IS NOT NULL
+			OFFSET 0
 		) found ON true
 		LEFT JOIN LATERAL (
 			SELECT COALESCE(
