@@ -32,11 +32,18 @@
 #define SUCCESS_SHOWN_EVERY 10000
 
 static uint64 generation = 1;
+static uint64 closings = 0;
 
 uint64
 circuit_generation(void)
 {
 	return generation;
+}
+
+uint64
+circuit_closings(void)
+{
+	return closings;
 }
 
 /*
@@ -130,6 +137,7 @@ circuit_close(Circuit *circuit, TimestampTz now)
 	circuit->next_probe_at = 0;
 	circuit->recent_count = 0;
 	generation++;
+	closings++;
 }
 
 bool

@@ -103,6 +103,9 @@ extern void circuit_probe_soon(Circuit *circuit, TimestampTz now);
 /* Grows with every change of any circuit that people should see. */
 extern uint64 circuit_generation(void);
 
+/* Grows with each one that closes. */
+extern uint64 circuit_closings(void);
+
 /*
  * When to try again after so many attempts: full jitter over a time that
  * starts at base and doubles up to most (milliseconds).

@@ -423,7 +423,7 @@ read_due(int max, Work *work)
 		return PLAN_MORE;
 
 	SPI_execute_plan(session_plan(&next_plan,
-								  "SELECT imp_push.next_due($1, $2)",
+								  "SELECT * FROM imp_push.next_due($1, $2)",
 								  2, due_types + 1),
 					 due_args + 1, NULL, true, 1);
 	next_due = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],

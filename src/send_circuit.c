@@ -39,7 +39,7 @@ send_holds_back(const char *certificate)
 uint64
 send_hold_generation(void)
 {
-	return circuit_generation() + sender_shared.eased;
+	return circuit_closings() + sender_shared.eased;
 }
 
 int

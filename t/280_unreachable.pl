@@ -34,6 +34,7 @@ my $node = new_node(
 	simulator => $sim,
 	conf => "imp_push.connect_timeout = '2s'
 		imp_push.request_timeout = '3s'
+		track_functions = 'pl'
 		log_statement = none");
 
 # While it lasts
@@ -95,6 +96,30 @@ sub use_authority
 	return;
 }
 
+# How often the worker has called a function, once that is often enough.
+sub calls_of
+{
+	my ($function, $at_least) = @_;
+	my $calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions
+		WHERE schemaname = 'imp_push' AND funcname = '$function'";
+
+	$node->poll_query_until('postgres', "SELECT ($calls) >= $at_least")
+	  or die "$function is not called";
+	return $node->safe_psql('postgres', $calls);
+}
+
+# A probe costs no look at all that waits.
+sub check_probes
+{
+	my $probes = calls_of('plan_waiting', 1);
+	my $looks = calls_of('recheck_unacknowledged', 1);
+
+	calls_of('plan_waiting', $probes + 3);
+	cmp_ok(calls_of('recheck_unacknowledged', $looks) - $looks,
+		'<=', 1, 'three probes, and what is due is looked for by the poll alone');
+	return;
+}
+
 # A message for everybody, to a server that has just been started so
 sub push_to_all
 {
@@ -117,6 +142,7 @@ subtest 'nobody listens for five seconds' => sub {
 		'postgres', q{SELECT circuit_since < clock_timestamp() - interval '5 s'
 		FROM imp_push.certificate_status}) or die 'the circuit has closed';
 	nothing_was_sent('no server');
+	check_probes();
 	$sim->start;
 	check_mended('no server');
 };

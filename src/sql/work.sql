@@ -240,10 +240,11 @@ END;
 COMMENT ON FUNCTION imp_push.next_probes(text, uuid[]) IS
 	'waiting pushes to try an open circuit with, the best first';
 
+-- As rows, of which there is one, for then it is inlined: see log_slot().
 CREATE FUNCTION imp_push.next_due(open_circuits text[], in_flight uuid[])
-RETURNS timestamptz
-LANGUAGE sql STABLE
-RETURN (
+RETURNS SETOF timestamptz
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
 	SELECT LEAST(
 		(SELECT pg_catalog.min(due.due)
 		 FROM imp_push.waited_for() c(name)
@@ -276,7 +277,8 @@ RETURN (
 		 FROM imp_push.direct_push p
 		 WHERE p.apns_id <> ALL (next_due.in_flight)
 		 ORDER BY p.created_at
-		 LIMIT 1)));
+		 LIMIT 1));
+END;
 COMMENT ON FUNCTION imp_push.next_due(text[], uuid[]) IS
 	'when the next waiting push is due or its message''s life is over; NULL: none';
 
