@@ -117,6 +117,11 @@ BEGIN ATOMIC
 	FROM unnest(certificates, reasons, details, since, next_probes, successes)
 			AS c(certificate, reason, detail, since, next_probe, success)
 		JOIN imp_push.certificate known ON known.name = c.certificate
+		LEFT JOIN imp_push.certificate_state b ON b.certificate = c.certificate
+	WHERE (b.certificate, b.circuit_reason, b.circuit_detail, b.circuit_since,
+			b.next_probe_at, b.last_success_at)
+		IS DISTINCT FROM (c.certificate, c.reason, c.detail, c.since,
+			c.next_probe, COALESCE(c.success, b.last_success_at))
 	ON CONFLICT (certificate) DO UPDATE
 		SET circuit_reason = EXCLUDED.circuit_reason,
 			circuit_detail = EXCLUDED.circuit_detail,
@@ -125,7 +130,7 @@ BEGIN ATOMIC
 			last_success_at = COALESCE(EXCLUDED.last_success_at, s.last_success_at);
 END;
 COMMENT ON FUNCTION imp_push.record_circuits(text[], text[], text[], timestamptz[], timestamptz[], timestamptz[]) IS
-	'writes down the circuits of certificates; arrays of one length';
+	'writes down the circuits of certificates that have changed; arrays of one length';
 
 CREATE FUNCTION imp_push.record_expiry(certificate text, ends timestamptz)
 RETURNS void
