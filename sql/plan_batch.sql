@@ -247,9 +247,10 @@ SELECT imp_push.next_due('{}', '{}') AS first, imp_push.next_due('{app}', '{}') 
 	imp_push.next_due('{pro}', ARRAY(SELECT apns_id FROM imp_push.waiting)) AS none;
 -- Probes: the newest registrations among those that wait.
 UPDATE imp_push.device_token SET registered_at = '2024-01-01' WHERE user_id = 'bob';
-SELECT message_id, device_id, certificate, left(token, 4) AS token FROM imp_push.next_probes('app', '{}') ORDER BY 1;
-SELECT message_id, device_id, certificate, token IS NULL AS unbound FROM imp_push.next_probes('pro', '{}') ORDER BY 1;
-SELECT count(*) FROM imp_push.next_probes('app', ARRAY(SELECT apns_id FROM imp_push.waiting));
+SELECT message_id, device_id, certificate, left(token, 4) AS token FROM imp_push.next_probes('{app}', '{}') ORDER BY 1;
+SELECT message_id, device_id, certificate, token IS NULL AS unbound FROM imp_push.next_probes('{pro}', '{}') ORDER BY 1;
+SELECT place, certificate, count(*) FROM imp_push.next_probes('{pro,none,app}', '{}') GROUP BY 1, 2 ORDER BY 1;
+SELECT count(*) FROM imp_push.next_probes('{app}', ARRAY(SELECT apns_id FROM imp_push.waiting));
 DELETE FROM imp_push.waiting;
 DELETE FROM imp_push.offline_message;
 DELETE FROM imp_push.delivery_log;

@@ -51,7 +51,7 @@ BEGIN
 	SELECT count(*) INTO number FROM imp_push.next_waiting(at, '{}', '{}', 1000);
 	RETURN NEXT;
 	what := 'next_due';
-	PERFORM imp_push.next_due('{}', '{}'), imp_push.next_probes('app', '{}');
+	PERFORM imp_push.next_due('{}', '{}'), imp_push.next_probes('{app}', '{}');
 	RETURN NEXT;
 	what := 'plan_waiting';
 	SELECT count(*) INTO number FROM (SELECT array_agg(w.message_id) m, array_agg(w.device_id) d, array_agg(w.certificate) c FROM imp_push.next_waiting(at, '{}', '{}', 1000) w) a,

@@ -127,7 +127,7 @@ SELECT imp_push.settle('{3,4}', '{m3,m4}', '{bob,bob}', '{iphone,iphone}', '{app
 SELECT * FROM imp_push.next_waiting('2024-06-03 04:01+00', '{}', '{}', 10) WHERE message_id > 0;
 SELECT imp_push.next_due('{}', '{}') IS NOT NULL AS due;
 SELECT message_id, attempts FROM imp_push.plan_waiting('{4}', '{iphone}', '{app}', '2024-06-03 04:01+00');
-SELECT count(*) FROM imp_push.next_probes('app', '{}');
+SELECT count(*) FROM imp_push.next_probes('{app}', '{}');
 SELECT count(*) AS direct FROM imp_push.plan_waiting(ARRAY(SELECT -id FROM imp_push.direct_push), ARRAY(SELECT device_id FROM imp_push.direct_push), ARRAY(SELECT certificate FROM imp_push.direct_push), now());
 SELECT * FROM imp_push.disable_tokens('{bob}', '{iphone}', '{app}', '{b0b0}', '{BadDeviceToken}', '{0}', now());
 SELECT imp_push.revive_tokens('app', '{b0b0}');

@@ -43,8 +43,8 @@ static TimestampTz next_due = DT_NOBEGIN;
 static PlanResult next_page(int max);
 static bool read_page(int max, PageEnd *end);
 static PlanResult read_due(int max, Work *work);
-static PlanResult read_probe(Work *work, const char *certificate);
-static PlanResult run_due(int max, const char *probe,
+static PlanResult read_probes(Work *work, const char **certificates, int n);
+static PlanResult run_due(int max, const char **probed,
 						  void (*submit) (Push *push));
 
 void
@@ -263,9 +263,9 @@ plan_due(int max, void (*submit) (Push *push))
 }
 
 PlanResult
-plan_probe(const char *certificate, void (*submit) (Push *push))
+plan_probes(const char **certificates, int n, void (*submit) (Push *push))
 {
-	return run_due(1, certificate, submit);
+	return run_due(n, certificates, submit);
 }
 
 TimestampTz
@@ -280,15 +280,16 @@ plan_due_changed(TimestampTz due)
 	next_due = Min(next_due, due);
 }
 
+/* Waiting pushes that are due; or, if they are named, one a certificate. */
 static PlanResult
-run_due(int max, const char *probe, void (*submit) (Push *push))
+run_due(int max, const char **probed, void (*submit) (Push *push))
 {
 	volatile PlanResult result = PLAN_NOT_STARTED;
 	Work	   *work;
 
 	MemoryContextReset(due_context);
 	work = MemoryContextAllocZero(due_context, sizeof(Work));
-	work->probe = probe != NULL;
+	work->probe = probed != NULL;
 	PG_TRY();
 	{
 		SessionState state = status_begin(SESSION_WORKER);
@@ -296,7 +297,7 @@ run_due(int max, const char *probe, void (*submit) (Push *push))
 		if (state == SESSION_READY)
 		{
 			if (is_started(NULL))
-				result = probe != NULL ? read_probe(work, probe) :
+				result = work->probe ? read_probes(work, probed, max) :
 					read_due(max, work);
 			session_commit();
 		}
@@ -332,61 +333,98 @@ open_circuits_array(void)
 	return makeArrayResult(state, CurrentMemoryContext);
 }
 
-/* Takes the rows of a query as the work to be planned; at most max of them. */
 static void
-take_keys(Work *work, int max)
+make_room(Work *work, int room)
 {
-	MemoryContext old = MemoryContextSwitchTo(due_context);
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	int			room = Min((int) SPI_processed, max);
-	bool		isnull;
-
-	work->message_ids = palloc(sizeof(Datum) * (room + 1) * 3);
+	work->message_ids = MemoryContextAlloc(due_context,
+										   sizeof(Datum) * (room + 1) * 3);
 	work->device_ids = work->message_ids + room;
 	work->certificates = work->device_ids + room;
-	for (uint64 i = 0; i < SPI_processed && work->count < max; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		int			n = work->count;
+}
 
-		if (work->probe)
-		{
-			char	   *token = SPI_getvalue(row, desc, 4);
+/* A row is work to be planned. */
+static void
+take_key(Work *work, HeapTuple row, TupleDesc desc)
+{
+	MemoryContext old = MemoryContextSwitchTo(due_context);
+	int			n = work->count++;
+	bool		isnull;
 
-			/* Without one there is nothing to send: let it end. */
-			if (token != NULL &&
-				!send_may_probe(SPI_getvalue(row, desc, 3), token))
-				continue;
-		}
-		work->message_ids[n] = SPI_getbinval(row, desc, 1, &isnull);
-		work->device_ids[n] = datumCopy(SPI_getbinval(row, desc, 2, &isnull),
-										false, -1);
-		work->certificates[n] = datumCopy(SPI_getbinval(row, desc, 3, &isnull),
-										  false, -1);
-		work->count++;
-	}
+	work->message_ids[n] = SPI_getbinval(row, desc, 1, &isnull);
+	work->device_ids[n] = datumCopy(SPI_getbinval(row, desc, 2, &isnull),
+									false, -1);
+	work->certificates[n] = datumCopy(SPI_getbinval(row, desc, 3, &isnull),
+									  false, -1);
 	MemoryContextSwitchTo(old);
 }
 
+/* The rows of a query; at most max of them. */
+static void
+take_keys(Work *work, int max)
+{
+	int			room = Min((int) SPI_processed, max);
+
+	make_room(work, room);
+	for (int i = 0; i < room; i++)
+		take_key(work, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+}
+
+/* Of the rows of next_probes(), for each certificate the first that is good. */
+static void
+take_probes(Work *work, const char **certificates, int n)
+{
+	bool	   *found = palloc0(n);
+	bool	   *taken = palloc0(n);
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		isnull;
+
+	make_room(work, n);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		int			place = DatumGetInt32(SPI_getbinval(row, desc, 5,
+														&isnull)) - 1;
+		char	   *token;
+
+		found[place] = true;
+		if (taken[place])
+			continue;
+		/* Without one there is nothing to send: let it end. */
+		token = SPI_getvalue(row, desc, 4);
+		if (token != NULL && !send_may_probe(certificates[place], token))
+			continue;
+		take_key(work, row, desc);
+		taken[place] = true;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (taken[i])
+			continue;
+		if (found[i])
+			send_probe_later(certificates[i]);
+		else
+			send_probe_with_next(certificates[i]);
+	}
+}
+
 static PlanResult
-read_probe(Work *work, const char *certificate)
+read_probes(Work *work, const char **certificates, int n)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, get_array_type(UUIDOID)};
-	Datum		args[] = {CStringGetTextDatum(certificate), pushes_with_row()};
+	Oid			types[] = {TEXTARRAYOID, get_array_type(UUIDOID)};
+	Datum	   *names = palloc(sizeof(Datum) * n);
+	Datum		args[2];
 
+	for (int i = 0; i < n; i++)
+		names[i] = CStringGetTextDatum(certificates[i]);
+	args[0] = session_array(names, NULL, n, TEXTOID);
+	args[1] = pushes_with_row();
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT * FROM imp_push.next_probes($1, $2)",
 								  2, types),
 					 args, NULL, true, 0);
-	take_keys(work, 1);
-	if (work->count > 0)
-		return PLAN_SOME;
-	if (SPI_processed > 0)
-		send_probe_later(certificate);
-	else
-		send_probe_with_next(certificate);
-	return PLAN_NOTHING;
+	take_probes(work, certificates, n);
+	return work->count > 0 ? PLAN_SOME : PLAN_NOTHING;
 }
 
 /* Reads what is due, and when the next will be: at once if this is full. */

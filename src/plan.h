@@ -38,11 +38,11 @@ extern PlanResult plan_new(int max, void (*submit) (Push *push));
 extern PlanResult plan_due(int max, void (*submit) (Push *push));
 
 /*
- * One waiting push to try an open circuit with; PLAN_NOTHING if none waits
- * that could be it, and then the transport knows.
+ * For each of these certificates one waiting push to try its open circuit with;
+ * where none waits that could be it, the transport knows then.
  */
-extern PlanResult plan_probe(const char *certificate,
-							 void (*submit) (Push *push));
+extern PlanResult plan_probes(const char **certificates, int n,
+							  void (*submit) (Push *push));
 
 /* When plan_due() will have something to do; DT_NOEND: not foreseeable. */
 extern TimestampTz plan_next_due(void);

@@ -107,11 +107,15 @@ extern void send_restore_circuit(const CircuitStatus *status);	/* at start */
 extern void send_restore_doubted(const char *certificate, const char *token,
 								 bool wronged);
 
-/* A certificate whose circuit is open and whose probe is due, or NULL: the
- * worker submits one waiting push of it with probe = true. */
-extern const char *send_probe_due(TimestampTz now);
+/*
+ * Certificates whose circuit is open and whose probe is due, and if there is
+ * one, those whose probe is due soon: the worker submits one waiting push of
+ * each with probe = true.  Returns how many.
+ */
+extern int	send_probes_due(TimestampTz now, const char **certificates,
+							int max);
 
-/* When send_probe_due() will have something; DT_NOEND: not foreseeable. */
+/* When send_probes_due() will have some; DT_NOEND: not foreseeable. */
 extern TimestampTz send_next_probe(void);
 
 /*

@@ -16,6 +16,9 @@
 #include "sender.h"
 #include "share.h"
 
+/* What is due so soon is tried with what is due (microseconds). */
+#define PROBES_TOGETHER (INT64CONST(500) * 1000)
+
 uint64
 send_circuit_generation(void)
 {
@@ -107,28 +110,6 @@ send_restore_doubted(const char *certificate, const char *token, bool wronged)
 		guard_restore(&sender->guard, token, wronged, sender_shared.context);
 }
 
-const char *
-send_probe_due(TimestampTz now)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &sender_shared.all)
-	{
-		Sender	   *sender = dlist_container(Sender, node, iter.cur);
-
-		if (sender->target == NULL ||
-			circuit_next_probe(&sender->circuit) > now)
-			continue;
-
-		/* What was no good for a probe has waited long enough. */
-		if (sender->circuit.postponed_until != 0)
-			guard_forget_tried(&sender->guard);
-		circuit_probe_has_come(&sender->circuit);
-		return sender->name;
-	}
-	return NULL;
-}
-
 TimestampTz
 send_next_probe(void)
 {
@@ -143,6 +124,33 @@ send_next_probe(void)
 			next = Min(next, circuit_next_probe(&sender->circuit));
 	}
 	return next;
+}
+
+int
+send_probes_due(TimestampTz now, const char **certificates, int max)
+{
+	int			n = 0;
+	dlist_iter	iter;
+
+	if (send_next_probe() > now)
+		return 0;
+	dlist_foreach(iter, &sender_shared.all)
+	{
+		Sender	   *sender = dlist_container(Sender, node, iter.cur);
+
+		if (n == max)
+			break;
+		if (sender->target == NULL ||
+			circuit_next_probe(&sender->circuit) > now + PROBES_TOGETHER)
+			continue;
+
+		/* What was no good for a probe has waited long enough. */
+		if (sender->circuit.postponed_until != 0)
+			guard_forget_tried(&sender->guard);
+		circuit_probe_has_come(&sender->circuit);
+		certificates[n++] = sender->name;
+	}
+	return n;
 }
 
 void

@@ -91,7 +91,7 @@ static bool read_notifications(void);
 static void carry(void);
 static void plan(void);
 static void plan_waiting(TimestampTz now);
-static void plan_probes(TimestampTz now);
+static void probe(TimestampTz now);
 static void plan_look(void);
 static void end_care(void);
 static void planned(PlanResult result);
@@ -419,7 +419,7 @@ plan_waiting(TimestampTz now)
 		holds_seen = send_hold_generation();
 		plan_due_changed(DT_NOBEGIN);
 	}
-	plan_probes(now);
+	probe(now);
 	if (may_plan(now) && now >= plan_next_due())
 		planned(plan_due(Min(Min(room(), PAGE_SIZE), send_page()),
 						 send_submit));
@@ -427,13 +427,14 @@ plan_waiting(TimestampTz now)
 
 /* A push for each open circuit whose probe is due. */
 static void
-plan_probes(TimestampTz now)
+probe(TimestampTz now)
 {
-	const char *certificate;
+	const char *certificates[PROBES_A_TURN];
+	int			n = send_probes_due(now, certificates,
+									Min(room(), PROBES_A_TURN));
 
-	for (int i = 0; i < PROBES_A_TURN && may_plan(now) &&
-		 (certificate = send_probe_due(now)) != NULL; i++)
-		planned(plan_probe(certificate, send_submit));
+	if (n > 0)
+		planned(plan_probes(certificates, n, send_submit));
 }
 
 static void

@@ -203,42 +203,45 @@ END;
 COMMENT ON FUNCTION imp_push.next_waiting(timestamptz, text[], uuid[], int) IS
 	'waiting pushes that are due, oldest first, without those of open circuits and those in flight';
 
--- Pushes to try an open circuit with: the newest registrations among those
--- that wait longest and those that have come last.  The transport knows which
--- tokens were refused of late, and so are no good for it.
-CREATE FUNCTION imp_push.next_probes(probed_certificate text, in_flight uuid[])
-RETURNS TABLE (message_id bigint, device_id text, certificate text, token text)
+-- Pushes to try open circuits with: of each certificate, the newest
+-- registrations among those that wait longest and those that have come last.
+-- The transport knows which tokens were refused of late, and so are no good for
+-- it.  place is that of the certificate.
+CREATE FUNCTION imp_push.next_probes(certificates text[], in_flight uuid[])
+RETURNS TABLE (message_id bigint, device_id text, certificate text, token text,
+			   place int)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT w.message_id, w.device_id, w.certificate, t.token
-	FROM (
-		(SELECT o.message_id, o.recipient, o.device_id, o.certificate
-		 FROM imp_push.waiting o
-		 WHERE o.certificate = probed_certificate
-			AND o.apns_id <> ALL (next_probes.in_flight)
-		 ORDER BY o.due
-		 LIMIT 100)
-		UNION
-		(SELECT n.message_id, n.recipient, n.device_id, n.certificate
-		 FROM imp_push.waiting n
-		 WHERE n.certificate = probed_certificate
-			AND n.apns_id <> ALL (next_probes.in_flight)
-		 ORDER BY n.due DESC
-		 LIMIT 100)
-		UNION
-		(SELECT -p.id, p.recipient, p.device_id, p.certificate
-		 FROM imp_push.direct_push p
-		 WHERE p.certificate = probed_certificate AND p.kind = 'badge'
-			AND p.apns_id <> ALL (next_probes.in_flight)
-		 ORDER BY p.due
-		 LIMIT 100)) w
+	SELECT w.message_id, w.device_id, w.certificate, t.token, probed.place::int
+	FROM unnest(certificates) WITH ORDINALITY AS probed(name, place)
+		CROSS JOIN LATERAL (
+			(SELECT o.message_id, o.recipient, o.device_id, o.certificate
+			 FROM imp_push.waiting o
+			 WHERE o.certificate = probed.name
+				AND o.apns_id <> ALL (next_probes.in_flight)
+			 ORDER BY o.due
+			 LIMIT 100)
+			UNION
+			(SELECT n.message_id, n.recipient, n.device_id, n.certificate
+			 FROM imp_push.waiting n
+			 WHERE n.certificate = probed.name
+				AND n.apns_id <> ALL (next_probes.in_flight)
+			 ORDER BY n.due DESC
+			 LIMIT 100)
+			UNION
+			(SELECT -p.id, p.recipient, p.device_id, p.certificate
+			 FROM imp_push.direct_push p
+			 WHERE p.certificate = probed.name AND p.kind = 'badge'
+				AND p.apns_id <> ALL (next_probes.in_flight)
+			 ORDER BY p.due
+			 LIMIT 100)) w
 		LEFT JOIN imp_push.device_token t
 			ON t.user_id = w.recipient AND t.device_id = w.device_id
 				AND t.certificate = w.certificate
 	ORDER BY t.registered_at DESC NULLS LAST;
 END;
-COMMENT ON FUNCTION imp_push.next_probes(text, uuid[]) IS
-	'waiting pushes to try an open circuit with, the best first';
+COMMENT ON FUNCTION imp_push.next_probes(text[], uuid[]) IS
+	'waiting pushes to try the open circuits of these certificates with, the best first';
 
 -- As rows, of which there is one, for then it is inlined: see log_slot().
 CREATE FUNCTION imp_push.next_due(open_circuits text[], in_flight uuid[])
