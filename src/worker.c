@@ -574,6 +574,8 @@ milliseconds_to_wait(TimestampTz now)
 
 	if (TIMESTAMP_IS_NOEND(due))
 		own = WAIT_MS;
+	else if (due <= now)		/* DT_NOBEGIN is too far to count from */
+		own = 0;
 	else
 		own = Min(TimestampDifferenceMilliseconds(now, due), WAIT_MS);
 	return transport >= 0 && transport < own ? transport : own;

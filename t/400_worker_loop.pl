@@ -77,7 +77,7 @@ subtest 'no commit is overlooked' => sub {
 			SELECT FROM generate_series(1, 2000 * $round);
 			INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 			VALUES ('sender', 'user601', 'one $round')});
-		eval { $sim->wait_for_accepted($round * 601, 10) } or last;
+		eval { $sim->wait_for_accepted($round * 601, 60) } or last;
 	}
 	none_lost($sim, $rounds * 601, 'commits while it reads');
 };
@@ -228,6 +228,36 @@ subtest 'certificates come and go' => sub {
 	wait_settled($node);
 };
 
+# What changes nothing for its connections does not put off its next try.
+
+subtest 'a certificate changes while its circuit is open' => sub {
+	my $next_probe = q{extract(epoch FROM next_probe_at)};
+
+	$sim->stop;
+	$sim->forget;
+	insert_message($node, 'user1', 'hello', msg_id => 'sound');
+	circuit_opens($node, 1, 'it is open');
+	foreach my $sound (1 .. 3)
+	{
+		my $due = $node->safe_psql('postgres',
+			"SELECT $next_probe FROM imp_push.certificate_status");
+
+		$node->safe_psql('postgres',
+			"UPDATE imp_push.certificate SET sound = '$sound.caf'");
+		wait_until(
+			sub {
+				return $node->safe_psql('postgres',
+					"SELECT $next_probe FROM imp_push.certificate_status") > $due;
+			},
+			20,
+			'the next try');
+	}
+	pass('it is tried again all the same');
+	$sim->start;
+	$sim->wait_for_accepted(1);
+	wait_settled($node);
+};
+
 subtest 'pushes that nobody answers take all the room' => sub {
 	settings('imp_push.max_in_flight = 10', "imp_push.request_timeout = '1min'");
 	$sim->forget;
@@ -313,13 +343,12 @@ subtest 'a version that it does not know' => sub {
 
 # An idle worker runs no statement but those of the poll.
 
+# How many it has run since the log was so long
 sub statements
 {
-	my ($name) = @_;
+	my ($begin) = @_;
 	my $pid = wait_for_worker($node);
-	my $begin = -s $node->logfile;
 
-	is_quiet($name);
 	return scalar(() =
 		  slurp_file($node->logfile, $begin) =~ /\[$pid\].* duration:/g);
 }
@@ -327,10 +356,21 @@ sub statements
 subtest 'idle' => sub {
 	state_is('idle', 'it is idle');
 	settings('auto_explain.log_min_duration = 0');
-	wait_until(sub { return statements('idle') == 0 },
+	wait_until(
+		sub {
+			my $begin = -s $node->logfile;
+
+			is_quiet('idle');
+			return statements($begin) == 0;
+		},
 		undef, 'a second without a statement');
+
+	my $begin = -s $node->logfile;
+
 	settings("imp_push.poll_interval = '200ms'");
-	cmp_ok(statements('polling'), '>', 3, 'a shorter poll holds at once');
+	wait_until(sub { return statements($begin) > 3 }, 30, 'polls');
+	pass('a shorter poll holds at once');
+	is_quiet('polling');
 };
 
 done_testing();
