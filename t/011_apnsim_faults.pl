@@ -54,11 +54,11 @@ subtest 'whom a fault meets' => sub {
 		'500 InternalServerError', 'but this one');
 	$apns->control('clear');
 
-	$apns->control('fault seconds=1 status=503');
 	my $begin = time();
+	$apns->control('fault seconds=3 status=503');
 	is(verdict_for('ab'), '503 ServiceUnavailable', 'seconds: for so long');
 	ok(wait_until(sub { verdict_for('ab') eq '200' }), 'and no longer');
-	ok(time() - $begin >= 0.9, 'than it said');
+	ok(time() - $begin >= 2.9, 'than it said');
 
 	$apns->control('fault prefix=ab status=500', 'fault status=503');
 	is(verdict_for('ab'), '500 InternalServerError', 'the first that matches');
@@ -103,7 +103,7 @@ subtest 'no answer' => sub {
 	like(verdict_for('b3'), qr/^curl \d+$/, 'close: the connection is gone');
 	isnt($apns->last_request->{payload}, '', 'after the body is read');
 	my $answer = $apns->request(jwt => $jwt, token => token('b4'),
-		curl => [ '--max-time', '0.3' ]);
+		curl => [ '--max-time', '3' ]);
 	is(ApnsimTest::said($answer), 'curl 28', 'silent: there is no answer');
 	like($apns->last_request->{fault}, qr/^silent-/, 'though it was seen');
 	is($apns->stats->{unanswered}, scalar(() = $apns->requests),

@@ -121,7 +121,7 @@ is(query("SELECT status, reason FROM imp_push.delivery WHERE msg_id = 'seen'"),
 # Metrics
 
 ok( $node->poll_query_until(
-		'postgres', q{SELECT value >= 4 FROM imp_push.metrics
+		'postgres', q{SELECT value = 5 FROM imp_push.metrics
 			WHERE name = 'imp_push_sent_total'
 				AND labels = '{"certificate": "chat"}'}),
 	'imp_push_sent_total counts what APNs accepts');

@@ -236,8 +236,9 @@ append_to_file("$PostgreSQL::Test::Utils::tmp_check/again.sql",
 # Crash, cancellation and the end
 
 $sim->control('fault silent');
+my $before = $sim->requests;
 as_im(message('crash', $all));
-$sim->wait_for(1 + scalar $sim->requests);
+$sim->wait_for(1 + $before);
 shows_no_secret(
 	$node->safe_psql('postgres',
 		q{SELECT a::text FROM pg_stat_activity a

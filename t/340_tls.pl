@@ -6,7 +6,6 @@ use strict;
 use warnings;
 
 use ImpPush;
-use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -55,29 +54,21 @@ sub certificate
 	return ("$base.pem", "$base.key");
 }
 
-sub free_port
-{
-	my $socket = IO::Socket::INET->new(
-		Listen => 1,
-		LocalAddr => '127.0.0.1') or die "no port: $!";
-
-	return $socket->sockport;
-}
-
 # What it has been sent is in its output.
 sub start_openssl
 {
 	my ($certificate, $key, @options) = @_;
-	my $server = { port => free_port(), out => '' };
+	my $server = { out => '' };
 
 	$server->{process} = IPC::Run::start(
 		[
-			'openssl', 's_server', '-accept', "127.0.0.1:$server->{port}",
+			'openssl', 's_server', '-accept', '127.0.0.1:0',
 			'-cert', $certificate, '-key', $key, '-alpn', 'h2', '-ign_eof', @options
 		],
 		'<', \'', '>', \$server->{out}, '2>&1');
 	push @openssl_servers, $server;
-	$server->{process}->pump until $server->{out} =~ /^ACCEPT/m;
+	$server->{process}->pump until $server->{out} =~ /^ACCEPT \S+:(\d+)\n/m;
+	$server->{port} = $1;
 	return $server;
 }
 

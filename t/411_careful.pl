@@ -138,8 +138,8 @@ $node->safe_psql('postgres',
 $sim->control('fault status=503');
 insert_to_users($node, 3, msg_id => 'waits');
 ok( $node->poll_query_until(
-		'postgres', q{SELECT count(*) = 9 FROM imp_push.delivery
-		WHERE msg_id = 'waits' AND status IN ('pending', 'retrying')}),
+		'postgres', q{SELECT count(*) = 9 FROM imp_push.waiting
+		WHERE msg_id = 'waits'}),
 	'nine pushes wait');
 $node->safe_psql(
 	'postgres', q{

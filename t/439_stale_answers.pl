@@ -28,7 +28,11 @@ $sim->control('fault delay=1000 status=400 reason=BadDeviceToken');
 insert_to_users($node, $users, msg_id => 'late');
 $sim->wait_for($users);
 $sim->control('clear');
+
+# However long it takes to mend the certificate, the answers come after that.
+kill 'STOP', $sim->pid;
 set_certificate($node, 'chat', $sim, key => $second_key);
+kill 'CONT', $sim->pid;
 wait_settled($node);
 none_lost($sim, $users, 'late refusals');
 is( $node->safe_psql(
