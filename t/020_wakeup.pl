@@ -33,7 +33,7 @@ $node->safe_psql(
 			INSERT INTO imp_push.offline_message (sender, recipient, msg_id)
 			VALUES ('sender', name || me, round);
 			COMMIT;
-			deadline := clock_timestamp() + interval '10 s';
+			deadline := clock_timestamp() + interval '1 min';
 			WHILE speakers > count(*) FROM imp_push.delivery
 				WHERE recipient = ANY (everybody) AND msg_id = round::text
 					AND reason = 'no_device_token'

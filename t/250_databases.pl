@@ -65,7 +65,8 @@ sub goes_through
 	my ($status, $stdout, $stderr) = $node->psql($database, $command);
 
 	is($stderr, '', "$command, while the worker is busy");
-	cmp_ok(time - $begun, '<', 10, 'and it does not take long');
+	# Answers would take thirty.
+	cmp_ok(time - $begun, '<', 20, 'and it does not take long');
 	return;
 }
 

@@ -9,6 +9,7 @@ use warnings;
 
 use ImpPush;
 use ImpPush::Faults;
+use List::Util qw(max);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -81,7 +82,9 @@ diag(
 	  . '%.0f a second, resident kB at each quarter: %s',
 	$number, $first, $least,
 	$number / ($arrived[-1] - $arrived[0]), "@resident");
-cmp_ok($first, '<', 1 + 2 * $least,
+
+# Also where the machine is slow: long before most of the others
+cmp_ok($first, '<', max(1 + 2 * $least, ($arrived[-1] - $begun) / 4),
 	'the first push goes out as if there were no backlog');
 cmp_ok($first, '<', 1, 'and within a second')
   if $ENV{IMP_PUSH_BACKLOG};

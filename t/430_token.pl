@@ -214,7 +214,7 @@ is(disabled(), '0', 'no token is disabled by any of this');
 	$session = IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
 		'<', \$in, '>', \$out, '2>', \$err,
-		IPC::Run::timeout(120));
+		IPC::Run::timeout(300));
 	$in .= "BEGIN; SELECT 'locked' FROM imp_push.device_token
 		WHERE user_id = 'gone' FOR UPDATE;\n";
 	$session->pump until $out =~ /locked/;

@@ -245,7 +245,7 @@ foreach my $killed (0, 1)
 		$session = IPC::Run::start(
 			[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
 			'<', \$in, '>', \$out, '2>', \$err,
-			IPC::Run::timeout(120));
+			IPC::Run::timeout(300));
 		$in .= "BEGIN; SELECT 'locked' FROM imp_push.device_token
 			WHERE user_id = '$name 1' FOR UPDATE;\n";
 		$session->pump until $out =~ /locked/;
