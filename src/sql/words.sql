@@ -12,25 +12,17 @@ RETURN (
 COMMENT ON FUNCTION imp_push.by_language(jsonb) IS
 	'the texts of the object that are not empty, with its keys as language_key() has them';
 
--- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.  No tag that a phone gives
--- has more than four parts.
+-- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.
 CREATE FUNCTION imp_push.in_language(texts jsonb, language text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(
-	texts ->> language,
-	texts ->> pg_catalog.regexp_replace(language, '-[^-]*$', ''),
-	texts ->> pg_catalog.regexp_replace(language, '-[^-]*-[^-]*$', ''),
-	texts ->> pg_catalog.split_part(language, '-', 1));
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_in_language';
 COMMENT ON FUNCTION imp_push.in_language(jsonb, text) IS
 	'the text for a language_key(), else for its shorter forms, else NULL';
 
 CREATE FUNCTION imp_push.builtin_word(vocabulary jsonb, language text,
 									  fallback text, key text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(
-	imp_push.in_language(vocabulary -> key, language),
-	imp_push.in_language(vocabulary -> key, fallback),
-	vocabulary -> key ->> 'en');
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_builtin_word';
 COMMENT ON FUNCTION imp_push.builtin_word(jsonb, text, text, text) IS
 	'a built-in text in the language, else in the fallback, else in English';
 
