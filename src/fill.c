@@ -33,6 +33,9 @@
 #define WARNED_NUMBER 10
 #define WARNED_NAME 64
 
+/* Levels at which a template is asked for by its name (words.sql). */
+#define LEVELS_ASKED 3
+
 typedef struct Slice
 {
 	const char *start;
@@ -63,6 +66,7 @@ typedef struct Names
 PG_FUNCTION_INFO_V1(imp_push_fill_summary);
 PG_FUNCTION_INFO_V1(imp_push_fill_template);
 PG_FUNCTION_INFO_V1(imp_push_template_warnings);
+PG_FUNCTION_INFO_V1(imp_push_absent_templates);
 
 static const Slice empty = {"", 0};
 
@@ -366,4 +370,32 @@ imp_push_template_warnings(PG_FUNCTION_ARGS)
 		(int) JB_ROOT_COUNT(arguments) - 1 > largest)
 		add_warning(&warnings, part, "surplus arguments", empty, 0);
 	PG_RETURN_ARRAYTYPE_P(warnings_array(warnings));
+}
+
+/* Those that were asked for before the one that was found, if any was. */
+Datum
+imp_push_absent_templates(PG_FUNCTION_ARGS)
+{
+	int			found = PG_ARGISNULL(1) ? LEVELS_ASKED + 1 : PG_GETARG_INT32(1);
+	Datum		warnings[LEVELS_ASKED];
+	Datum	   *names;
+	bool	   *nulls;
+	int			named = 0;
+	int			count = 0;
+
+	if (!PG_ARGISNULL(0))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+						  TYPALIGN_INT, &names, &nulls, &named);
+	for (int i = 0; i < Min(Min(named, LEVELS_ASKED), found - 1); i++)
+	{
+		char	   *name = nulls[i] ? NULL : TextDatumGetCString(names[i]);
+
+		if (name == NULL)
+			continue;
+		name[pg_mbcharcliplen(name, strlen(name), WARNED_NAME)] = '\0';
+		warnings[count++] =
+			CStringGetTextDatum(psprintf("no template %s", name));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(warnings, count, TEXTOID, -1, false,
+										  TYPALIGN_INT));
 }

@@ -112,6 +112,12 @@ takes_care(const Work *work)
 }
 
 bool
+trial_comes_first(const Work *work)
+{
+	return takes_care(work) || trial_condemns(work);
+}
+
+bool
 trial_condemns(const Work *work)
 {
 	Datum		message_id = work->message_ids[work->next];

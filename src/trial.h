@@ -20,6 +20,9 @@ extern void trial_begin(void);
 /* Whether the next message of the work has brought the worker down too often. */
 extern bool trial_condemns(const Work *work);
 
+/* Whether something is to be written down before the work is planned. */
+extern bool trial_comes_first(const Work *work);
+
 /* How many of the next size elements are to be planned together. */
 extern int	trial_size(const Work *work, int size);
 

@@ -2,8 +2,8 @@
  * work.c
  *		From a page of work to pushes in the transport.
  *
- * Plans what plan.c has read, a slice a transaction, and hands the pushes over
- * after the commit.  A message that cannot be planned harms itself only: a
+ * Plans what plan.c has read, a slice a transaction, the first in the one that
+ * read it, and hands the pushes over after the commit.  A message that cannot be planned harms itself only: a
  * slice that raises an error is halved until the culprit is alone.  Never
  * looks at the network.
  */
@@ -190,7 +190,9 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 	TimestampTz now = GetCurrentTimestamp();
 	Message    *message = NULL;
 
-	if (status_begin(SESSION_WORKER) != SESSION_READY)
+	if (work->begun)
+		work->begun = false;
+	else if (status_begin(SESSION_WORKER) != SESSION_READY)
 		return false;
 
 	if (work->generation != NULL)

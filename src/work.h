@@ -18,6 +18,7 @@ typedef struct Work
 {
 	Generation *generation;		/* of new messages; NULL: waiting pushes */
 	bool		probe;			/* tries an open circuit */
+	bool		begun;			/* the transaction that read it is open */
 	int			count;
 	int			next;
 	Datum	   *message_ids;

@@ -84,9 +84,12 @@ message AS (
 		m.expires_at AS message_expires_at, m.device_id, m.certificate,
 		m.chat_type = 'groupchat' AS is_group,
 		m.created_at, LEAST(m.expires_at, m.created_at + s.push_ttl) AS expires_at,
-		said.apns, said.push, said.templates, said.filter,
+		imp_push.ext_object(m.ext -> 'em_apns_ext') AS apns,
+		imp_push.ext_object(m.ext -> 'em_push_ext') AS push,
+		imp_push.ext_object(m.ext -> 'em_push_template') AS templates,
+		imp_push.ext_object(m.ext -> 'em_push_filter') AS filter,
 		imp_push.ext_flag(m.ext -> 'em_force_notification') AS is_forced,
-		COALESCE(imp_push.ext_text(said.push -> 'type') = 'call', false) AS is_call,
+		COALESCE(imp_push.ext_text(m.ext -> 'em_push_ext' -> 'type') = 'call', false) AS is_call,
 		CASE
 			WHEN m.chat_type = 'chatroom' THEN 1
 			WHEN m.sender = m.recipient THEN 2
@@ -103,13 +106,6 @@ message AS (
 				body, sender_name, ext, translations, created_at, expires_at,
 				queued_xid, device_id, certificate)
 		CROSS JOIN imp_push.settings s
-		CROSS JOIN LATERAL (
-			SELECT imp_push.ext_object(m.ext -> 'em_apns_ext') AS apns,
-				imp_push.ext_object(m.ext -> 'em_push_ext') AS push,
-				imp_push.ext_object(m.ext -> 'em_push_template') AS templates,
-				imp_push.ext_object(m.ext -> 'em_push_filter') AS filter
-			OFFSET 0
-		) said
 		LEFT JOIN LATERAL (
 			SELECT l.message_id
 			FROM imp_push.delivery_log l
@@ -125,7 +121,11 @@ person AS (
 	SELECT m.*,
 		p.display_style, p.language, p.template,
 		imp_push.ext_shown(COALESCE(NULLIF(m.sender_name, ''),
-			NULLIF(sp.nickname, ''), m.sender)) AS shown_sender,
+			CASE WHEN m.failed IS NULL AND live.device_id IS NULL THEN (
+				SELECT NULLIF(n.nickname, '')
+				FROM imp_push.user_profile n
+				WHERE n.user_id = m.sender) END,
+			m.sender)) AS shown_sender,
 		CASE
 			WHEN m.failed IS NOT NULL THEN m.failed
 			WHEN live.device_id IS NOT NULL THEN 7
@@ -173,13 +173,6 @@ person AS (
 				AND COALESCE(app.user_id, conversation.user_id) IS NOT NULL
 			LIMIT 1
 		) quiet ON true
-		LEFT JOIN LATERAL (
-			SELECT n.nickname
-			FROM imp_push.user_profile n
-			WHERE n.user_id = m.sender AND m.failed IS NULL
-				AND live.device_id IS NULL AND NULLIF(m.sender_name, '') IS NULL
-			LIMIT 1
-		) sp ON true
 	OFFSET 0
 ),
 -- The checks of the binding up to 17.  A message without a verdict meets each
@@ -217,7 +210,11 @@ binding AS (
 				THEN 16
 			WHEN b.disabled_at IS NOT NULL THEN 17
 		END AS binding_failed,
-		b.session, b.node, b.changed_at, b.disabled_at, b.disabled_reason
+		CASE WHEN b.status IN ('kicked', 'online') THEN
+			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+				'session', b.session, 'node', b.node, 'since', b.changed_at))
+			END AS binding_detail,
+		b.disabled_at, b.disabled_reason
 	FROM person m
 		LEFT JOIN LATERAL (
 			SELECT t.device_id, t.certificate, t.token, t.disabled_at,
@@ -291,9 +288,9 @@ rendered AS (
 		END AS payload,
 		kind.background
 	FROM binding b
-		CROSS JOIN imp_push.vocabulary v
 		CROSS JOIN LATERAL (
-			SELECT imp_push.language_key(COALESCE(b.language,
+			SELECT v.texts,
+				imp_push.language_key(COALESCE(b.language,
 					(b.settings).default_language)) AS language,
 				imp_push.language_key((b.settings).default_language) AS fallback,
 				COALESCE(NOT b.is_voip
@@ -309,6 +306,7 @@ rendered AS (
 						'{}')) AS extra,
 				NULLIF(b.push -> 'custom', 'null') IS NULL
 					AND NULLIF(b.apns -> 'extern', 'null') IS NULL AS extra_is_leftover
+			FROM imp_push.vocabulary v
 			OFFSET 0
 		) kind
 		LEFT JOIN LATERAL (
@@ -318,7 +316,7 @@ rendered AS (
 				b.translations, b.apns, b.push, b.templates,
 				COALESCE(b.display_style, 'simple'), kind.language,
 				b.template, (b.settings).advanced_features, kind.fallback,
-				v.texts) x
+				kind.texts) x
 			WHERE b.binding_failed IS NULL
 			LIMIT 1
 		) w ON true
@@ -335,26 +333,27 @@ verdict AS (
 )
 SELECT v.id, v.msg_id, v.recipient, v.bound_device, v.bound_certificate,
 	v.final_check,
-	CASE
-		WHEN v.final_check IS NULL THEN
-			-- the usual case says nothing, so that the log stays small
+	CASE COALESCE(v.final_check, 0)
+		-- the usual case says nothing, so that the log stays small
+		WHEN 0 THEN
 			CASE WHEN v.warnings <> '{}' THEN
 					pg_catalog.jsonb_build_object('text_from', v.text_from,
 						'warnings', v.warnings)
 				WHEN v.text_from NOT LIKE 'display style %' THEN
 					pg_catalog.jsonb_build_object('text_from', v.text_from)
 			END
-		WHEN v.final_check = 6 THEN
+		WHEN 6 THEN
 			pg_catalog.jsonb_build_object('message_id', v.earlier_message_id)
-		WHEN v.final_check = 7 THEN v.live_detail
-		WHEN v.final_check = 8 THEN
+		WHEN 7 THEN v.live_detail
+		WHEN 8 THEN
 			pg_catalog.jsonb_build_object('by', v.silent_by, 'until', v.silent_until)
-		WHEN v.final_check IN (9, 10) THEN
+		WHEN 9 THEN
 			pg_catalog.jsonb_build_object('mode', v.mode, 'mode_from', v.mode_from)
-		WHEN v.final_check IN (12, 13) THEN
-			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
-				'session', v.session, 'node', v.node, 'since', v.changed_at))
-		WHEN v.final_check = 17 THEN
+		WHEN 10 THEN
+			pg_catalog.jsonb_build_object('mode', v.mode, 'mode_from', v.mode_from)
+		WHEN 12 THEN v.binding_detail
+		WHEN 13 THEN v.binding_detail
+		WHEN 17 THEN
 			pg_catalog.jsonb_build_object('disabled_at', v.disabled_at,
 				'disabled_reason', v.disabled_reason)
 	END,

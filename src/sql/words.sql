@@ -12,25 +12,17 @@ RETURN (
 COMMENT ON FUNCTION imp_push.by_language(jsonb) IS
 	'the texts of the object that are not empty, with its keys as language_key() has them';
 
--- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.  No tag that a phone gives
--- has more than four parts.
+-- zh-Hans-CN looks under zh-hans-cn, zh-hans, zh.
 CREATE FUNCTION imp_push.in_language(texts jsonb, language text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(
-	texts ->> language,
-	texts ->> pg_catalog.regexp_replace(language, '-[^-]*$', ''),
-	texts ->> pg_catalog.regexp_replace(language, '-[^-]*-[^-]*$', ''),
-	texts ->> pg_catalog.split_part(language, '-', 1));
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_in_language';
 COMMENT ON FUNCTION imp_push.in_language(jsonb, text) IS
 	'the text for a language_key(), else for its shorter forms, else NULL';
 
 CREATE FUNCTION imp_push.builtin_word(vocabulary jsonb, language text,
 									  fallback text, key text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(
-	imp_push.in_language(vocabulary -> key, language),
-	imp_push.in_language(vocabulary -> key, fallback),
-	vocabulary -> key ->> 'en');
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_builtin_word';
 COMMENT ON FUNCTION imp_push.builtin_word(jsonb, text, text, text) IS
 	'a built-in text in the language, else in the fallback, else in English';
 
@@ -60,14 +52,13 @@ AS 'MODULE_PATHNAME', 'imp_push_template_warnings';
 COMMENT ON FUNCTION imp_push.template_warnings(text, text, jsonb) IS
 	'what a person who wrote the title or the content of a template or its arguments should hear of: what does not fit together';
 
--- A template that was asked for at a level above the one that was found.
-CREATE FUNCTION imp_push.absent_template(name text, found int, level int)
+-- Templates that were asked for at a level above the one that was found.
+CREATE FUNCTION imp_push.absent_templates(names text[], found int)
 RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN name IS NOT NULL AND level < COALESCE(found, 4)
-	THEN ARRAY['no template ' || pg_catalog."left"(name, 64)] END;
-COMMENT ON FUNCTION imp_push.absent_template(text, int, int) IS
-	'the warning that there is no such template, found being the level of the one that is used; else NULL';
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_absent_templates';
+COMMENT ON FUNCTION imp_push.absent_templates(text[], int) IS
+	'warnings that there are no such templates: those of the first three names that stand before the one that was found';
 
 -- Title and body for one recipient.
 CREATE FUNCTION imp_push.words(
@@ -80,25 +71,20 @@ RETURNS TABLE (title text, body text, text_from text, warnings text[])
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT
-		CASE WHEN found.level < 4 THEN imp_push.fill_template(
-				found.title, found.title_args, sender_name, said, dynamic_from.name)
-			ELSE COALESCE(here.title,
-				CASE found.level WHEN 4 THEN imp_push.fill_template(
-						found.title, '[]', sender_name, said, dynamic_from.name)
-					ELSE imp_push.builtin_word(
-						vocabulary, words.language, default_language, 'title') END)
+		CASE WHEN found.title IS NOT NULL THEN imp_push.fill_template(
+				found.title, found.title_args, sender_name, said, found.dynamic_from)
+			ELSE COALESCE(here.title, imp_push.builtin_word(
+				vocabulary, words.language, default_language, 'title'))
 		END,
-		CASE WHEN found.level < 4 THEN imp_push.fill_template(
-				found.content, found.content_args, sender_name, said, dynamic_from.name)
-			ELSE COALESCE(here.content,
-				CASE WHEN found.level = 4 THEN imp_push.fill_template(
-						found.content, '[]', sender_name, said, dynamic_from.name)
-					WHEN display_style = 'summary' THEN imp_push.fill_summary(
-						imp_push.builtin_word(
-							vocabulary, words.language, default_language, 'summary'),
-						sender_name, said)
-					ELSE imp_push.builtin_word(
-						vocabulary, words.language, default_language, 'body') END)
+		CASE WHEN found.content IS NOT NULL THEN imp_push.fill_template(
+				found.content, found.content_args, sender_name, said, found.dynamic_from)
+			WHEN here.content IS NOT NULL THEN here.content
+			WHEN display_style = 'summary' THEN imp_push.fill_summary(
+				imp_push.builtin_word(
+					vocabulary, words.language, default_language, 'summary'),
+				sender_name, said)
+			ELSE imp_push.builtin_word(
+				vocabulary, words.language, default_language, 'body')
 		END,
 		CASE
 			WHEN found.level = 1 THEN 'directed template ' || found.name
@@ -109,20 +95,12 @@ BEGIN ATOMIC
 			ELSE 'display style ' || display_style
 		END,
 		-- those that were asked for in vain before that
-		imp_push.absent_template(wanted.directed, found.level, 1)
-			|| imp_push.absent_template(wanted.named, found.level, 2)
-			|| CASE WHEN with_templates THEN
-				imp_push.absent_template(own_template, found.level, 3) END
-			|| CASE WHEN found.level < 4 THEN
-					imp_push.template_warnings('title', found.title, found.title_args)
-					|| imp_push.template_warnings('content', found.content,
-						found.content_args)
-				WHEN found.level = 4 THEN
-					CASE WHEN here.title IS NULL THEN
-						imp_push.template_warnings('title', found.title, '[]') END
-					|| CASE WHEN here.content IS NULL THEN
-						imp_push.template_warnings('content', found.content, '[]') END
-				ELSE '{}' END
+		imp_push.absent_templates(here.names, found.level)
+			|| CASE WHEN found.title IS NOT NULL THEN
+				imp_push.template_warnings('title', found.title, found.title_args) END
+			|| CASE WHEN found.content IS NOT NULL THEN
+				imp_push.template_warnings('content', found.content,
+					found.content_args) END
 	FROM (
 			-- {text}: the translation, else the body, else a word for the type
 			SELECT imp_push.ext_shown(COALESCE(
@@ -136,60 +114,61 @@ BEGIN ATOMIC
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, 'custom'),
 				'')) AS said,
-				imp_push.ext_object(templates -> 'directed_template') AS directed,
 				COALESCE(imp_push.ext_text(apns -> 'em_push_title'),
 					imp_push.ext_text(push -> 'title')) AS title,
 				COALESCE(imp_push.ext_text(apns -> 'em_push_content'),
-					imp_push.ext_text(push -> 'content')) AS content
+					imp_push.ext_text(push -> 'content')) AS content,
+				CASE WHEN with_templates THEN ARRAY[
+					CASE WHEN is_group
+						AND imp_push.ext_array(
+							templates -> 'directed_template' -> 'target') ? words.recipient
+						THEN imp_push.ext_text(templates -> 'directed_template' -> 'name') END,
+					imp_push.ext_text(templates -> 'name'),
+					own_template,
+					CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END]
+					END AS names
 			OFFSET 0
 		) here
+		-- The highest level whose template exists; 4 is below the sender's words,
+		-- and has no arguments.  One after the other, each by the key: for all of
+		-- them together the planner would read the whole table.
 		LEFT JOIN LATERAL (
-			SELECT CASE WHEN is_group
-					AND imp_push.ext_array(here.directed -> 'target') ? words.recipient
-					THEN imp_push.ext_text(here.directed -> 'name') END AS directed,
-				imp_push.ext_text(templates -> 'name') AS named,
-				CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END
-					AS of_style
-			WHERE with_templates
-			OFFSET 0
-		) wanted ON true
-		-- The highest level whose template exists; 4 is below the sender's words.
-		-- One after the other, each by the key: for all of them together the
-		-- planner would read the whole table.
-		LEFT JOIN LATERAL (
-			SELECT t.name, t.title, t.content,
-				CASE t.name WHEN wanted.directed THEN 1 WHEN wanted.named THEN 2
-					WHEN own_template THEN 3 ELSE 4 END AS level,
-				imp_push.ext_array(CASE t.name WHEN wanted.directed
-					THEN here.directed ELSE templates END -> 'title_args') AS title_args,
-				imp_push.ext_array(CASE t.name WHEN wanted.directed
-					THEN here.directed ELSE templates END -> 'content_args') AS content_args
+			SELECT t.name, t.level,
+				CASE WHEN t.level < 4 OR here.title IS NULL THEN t.title END AS title,
+				CASE WHEN t.level < 4 OR here.content IS NULL THEN t.content END AS content,
+				imp_push.ext_array(t.args -> 'title_args') AS title_args,
+				imp_push.ext_array(t.args -> 'content_args') AS content_args,
+				COALESCE(
+					(SELECT NULLIF(r.remark, '')
+					 FROM imp_push.contact_remark r
+					 WHERE r.user_id = words.recipient AND r.contact_id = words.sender),
+					CASE WHEN is_group THEN
+						NULLIF(imp_push.ext_shown(
+							imp_push.ext_text(push -> 'group_user_nickname')), '') END,
+					sender_name) AS dynamic_from
 			FROM (
+				SELECT (highest.template).name, (highest.template).title,
+					(highest.template).content,
+					pg_catalog.array_position(here.names, (highest.template).name)
+						AS level,
+					CASE pg_catalog.array_position(here.names, (highest.template).name)
+						WHEN 1 THEN templates -> 'directed_template'
+						WHEN 2 THEN templates
+						WHEN 3 THEN templates END AS args
+				FROM (
 					SELECT COALESCE(
-						(SELECT t FROM imp_push.template t WHERE t.name = wanted.directed),
-						(SELECT t FROM imp_push.template t WHERE t.name = wanted.named),
-						(SELECT t FROM imp_push.template t WHERE t.name = own_template),
-						(SELECT t FROM imp_push.template t WHERE t.name = wanted.of_style))
+						(SELECT t FROM imp_push.template t WHERE t.name = here.names[1]),
+						(SELECT t FROM imp_push.template t WHERE t.name = here.names[2]),
+						(SELECT t FROM imp_push.template t WHERE t.name = here.names[3]),
+						(SELECT t FROM imp_push.template t WHERE t.name = here.names[4]))
 						AS template
 					WHERE with_templates
 					OFFSET 0
 				) highest
-				CROSS JOIN LATERAL (SELECT (highest.template).*) t
+			) t
 			WHERE t.name IS NOT NULL
 			OFFSET 0
-		) found ON true
-		LEFT JOIN LATERAL (
-			SELECT COALESCE(
-				(SELECT NULLIF(r.remark, '')
-				 FROM imp_push.contact_remark r
-				 WHERE r.user_id = words.recipient AND r.contact_id = words.sender),
-				CASE WHEN is_group THEN
-					NULLIF(imp_push.ext_shown(
-						imp_push.ext_text(push -> 'group_user_nickname')), '') END,
-				sender_name) AS name
-			WHERE found.name IS NOT NULL
-			OFFSET 0
-		) dynamic_from ON true;
+		) found ON true;
 END;
 COMMENT ON FUNCTION imp_push.words(text, text, text, boolean, text, text, jsonb, jsonb, jsonb, jsonb, text, text, text, boolean, text, jsonb) IS
 	'title and body of a notification for one recipient, where they come from, and warnings';
