@@ -3,9 +3,9 @@
  *		From a page of work to pushes in the transport.
  *
  * Plans what plan.c has read, a slice a transaction, the first in the one that
- * read it, and hands the pushes over after the commit.  A message that cannot be planned harms itself only: a
- * slice that raises an error is halved until the culprit is alone.  Never
- * looks at the network.
+ * read it, and hands the pushes over after the commit.  A message that cannot
+ * be planned harms itself only: a slice that raises an error is halved until
+ * the culprit is alone.  Never looks at the network.
  */
 #include "postgres.h"
 
