@@ -6,8 +6,8 @@
  * untrusted: it must never raise an ERROR for what a message says.
  *
  * (In SQL these are a dozen expressions each, and the worker's statement has
- * dozens of them, which are made ready anew for each page: measured, a third of
- * the time that a single message takes.)
+ * dozens of them, which are made ready anew for each page: measured, with those
+ * of vocabulary.c, a sixth of the time that planning a single message takes.)
  */
 #include "postgres.h"
 

@@ -171,8 +171,8 @@ plan_started(void)
 /*
  * Reads the next page, and forgets the one before.  The place in the queue
  * moves on when it is safe in memory.  It is planned in the same transaction,
- * if nothing has to be written down before: another costs a single message a
- * tenth of its time.
+ * if nothing has to be written down before: a single message waits for each
+ * transaction.
  */
 static PlanResult
 next_page(int max)
