@@ -4,7 +4,8 @@
  *
  * Owns where a text is looked for: under the language tag and its shorter
  * forms, and for built-in texts in the default language and in English after
- * that.  Tags and keys are as language_key() has them.
+ * that.  Tags and keys are as language_key() has them.  It must never choose
+ * which text is wanted: words() does.
  */
 #include "postgres.h"
 

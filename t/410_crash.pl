@@ -22,20 +22,8 @@ my $node = new_node(
 		jit = off
 		imp_push.max_in_flight = $in_flight");
 
-sub wait_for_server
-{
-	wait_until(
-		sub {
-			my ($status) = $node->psql('postgres', 'SELECT 1');
-
-			return $status == 0;
-		},
-		undef, 'the server');
-	return;
-}
-
-# Inserts for everybody, and calls the fault when part of it has arrived.  All
-# is over before the next round, so that what comes twice was in flight.
+# Inserts for everybody, and calls the fault when part of it has arrived, which
+# returns when the server is back.  All is over before the next round, so that what comes twice was in flight.
 # Returns how much that was.
 sub strike
 {
@@ -47,7 +35,6 @@ sub strike
 	wait_until(sub { return @{ $sim->read_logs } >= 50 },
 		undef, 'part of it');
 	$fault->();
-	wait_for_server();
 	wait_settled($node);
 	$figures = none_lost($sim, $users, $round);
 	cmp_ok($figures->{repeated}, '<=', $in_flight,
