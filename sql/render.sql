@@ -4,7 +4,7 @@
 
 -- Calls render_payload() with named arguments, all of them NULL unless given.
 CREATE FUNCTION pg_temp.render(
-    title text DEFAULT NULL, subtitle text DEFAULT NULL, body text DEFAULT NULL,
+    background boolean DEFAULT NULL, title text DEFAULT NULL, subtitle text DEFAULT NULL, body text DEFAULT NULL,
     title_loc_key text DEFAULT NULL, title_loc_args jsonb DEFAULT NULL,
     loc_key text DEFAULT NULL, loc_args jsonb DEFAULT NULL,
     badge integer DEFAULT NULL, sound text DEFAULT NULL, thread_id text DEFAULT NULL,
@@ -12,21 +12,25 @@ CREATE FUNCTION pg_temp.render(
     content_available boolean DEFAULT NULL, interruption_level text DEFAULT NULL,
     relevance_score jsonb DEFAULT NULL, sender text DEFAULT NULL, recipient text DEFAULT NULL,
     group_id text DEFAULT NULL, msg_id text DEFAULT NULL, extra jsonb DEFAULT NULL,
-    extra_is_leftover boolean DEFAULT NULL, byte_limit integer DEFAULT 4096) RETURNS text
+    leftover jsonb DEFAULT NULL, byte_limit integer DEFAULT 4096) RETURNS text
 RETURN imp_push.render_payload(
-    title, subtitle, body, title_loc_key, title_loc_args, loc_key, loc_args, badge, sound,
+    background, title, subtitle, body, title_loc_key, title_loc_args, loc_key, loc_args, badge, sound,
     thread_id, category, mutable_content, content_available, interruption_level,
-    relevance_score, sender, recipient, group_id, msg_id, extra, extra_is_leftover, byte_limit);
+    relevance_score, sender, recipient, group_id, msg_id, extra, leftover, byte_limit);
 
 -- Everything at once, in the order of the specification.
-SELECT pg_temp.render('title', 'subtitle', 'body', 'TK', '["a", "b"]', 'K', '["c"]', 3, 'ring.caf',
+SELECT pg_temp.render(false, 'title', 'subtitle', 'body', 'TK', '["a", "b"]', 'K', '["c"]', 3, 'ring.caf',
                       'groupchat:g1', 'cat', true, true, 'time-sensitive', '0.5', 'alice', 'bob',
-                      'g1', 'm1', '{"x": [1, {"y": null}]}', false);
+                      'g1', 'm1', '{"x": [1, {"y": null}]}');
 -- What is NULL has no key; what is empty has one, a sound excepted.
 SELECT pg_temp.render();
 SELECT pg_temp.render(badge => 0);
 SELECT pg_temp.render(title => '', body => '', sound => '', sender => 'alice', recipient => 'bob', msg_id => 'm1');
 SELECT pg_temp.render(content_available => true, mutable_content => false, sender => 'alice');
+-- In the background nothing is shown or heard.
+SELECT pg_temp.render(true, 'title', 'subtitle', 'body', 'TK', '["a", "b"]', 'K', '["c"]', 3, 'ring.caf',
+                      'groupchat:g1', 'cat', true, true, 'time-sensitive', '0.5', 'alice', 'bob',
+                      'g1', 'm1', '{"x": [1, {"y": null}]}');
 
 -- Arguments without their key, or that are no array, are dropped.
 SELECT pg_temp.render(body => 'b', title_loc_args => '["a"]', loc_args => '["a"]');
@@ -45,7 +49,10 @@ SELECT (pg_temp.render(extra => e) :: jsonb) -> 'e' = e AS same
 FROM (SELECT (repeat('[', 1000) || repeat(']', 1000)) :: jsonb AS e) s;
 -- Null is no extra; an empty object is one, unless it is what was left over.
 SELECT pg_temp.render(extra => 'null'), pg_temp.render(extra => '{}'),
-       pg_temp.render(extra => '{}', extra_is_leftover => true);
+       pg_temp.render(leftover => '{}');
+-- What is left over stands in for what is absent or null.
+SELECT pg_temp.render(extra => '{}', leftover => '{"a": 1}'), pg_temp.render(extra => 'null', leftover => '{"a": 1}'),
+       pg_temp.render(leftover => '{"a": 1}');
 
 -- Only what must be escaped is, in the shortest form.
 SELECT pg_temp.render(body => E'"quote" \\ / \b\f\n\r\t \x01\x1f \x7f', sender => U&'\00e9\4e2d\+01F600\2028');
@@ -74,9 +81,9 @@ FROM (VALUES ('ascii', 'x'), ('chinese', '中'), ('arabic', 'مرحبا '), ('hi
 ORDER BY name;
 
 -- What was left over goes first, whole, and then the body is cut; a given extra stays.
-SELECT pg_temp.render(body => 'body', extra => '{"a": "0123456789"}', extra_is_leftover => true, byte_limit => n)
+SELECT pg_temp.render(body => 'body', leftover => '{"a": "0123456789"}', byte_limit => n)
 FROM unnest(ARRAY[56, 55, 33, 32]) n;
-SELECT pg_temp.render(body => 'body', extra => '{"a": "0123456789"}', extra_is_leftover => false, byte_limit => n)
+SELECT pg_temp.render(body => 'body', extra => '{"a": "0123456789"}', byte_limit => n)
 FROM unnest(ARRAY[56, 55]) n;
 -- Too long even without a body.
 SELECT pg_temp.render(title => repeat('t', 4096), body => 'body');

@@ -36,5 +36,5 @@ SELECT count(*) AS documents, count(DISTINCT e) > 1000 AS differ,
 FROM generate_series(1, 2000) i,
      LATERAL (SELECT pg_temp.json(i :: text, 4) AS e OFFSET 0) j,
      LATERAL (SELECT imp_push.render_payload(
-                  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                  'alice', 'bob', NULL, 'm1', e, false, 1000000) AS p) r;
+                  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                  'alice', 'bob', NULL, 'm1', e, NULL, 1000000) AS p) r;

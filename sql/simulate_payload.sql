@@ -149,7 +149,7 @@ FROM texts t, generate_series(0, 7) n, LATERAL (SELECT repeat('.', n) || t.text 
 SELECT name, count(*), min(octet_length(payload)) AS min_bytes, max(octet_length(payload)) AS max_bytes,
 	bool_and(octet_length(payload) <= 4096) AS fits,
 	bool_and(right(body, 1) = '…' AND starts_with('alice: ' || text, rtrim(body, '…'))) AS is_beginning,
-	bool_and(imp_push.render_payload('T', NULL, left('alice: ' || text, length(body)) || '…', NULL, NULL, NULL, NULL, 1, 'default', 'chat:alice', NULL, false, false, NULL, NULL, 'alice', 'bob', NULL, 'm1', NULL, false, 4096)::jsonb
+	bool_and(imp_push.render_payload(false, 'T', NULL, left('alice: ' || text, length(body)) || '…', NULL, NULL, NULL, NULL, 1, 'default', 'chat:alice', NULL, false, false, NULL, NULL, 'alice', 'bob', NULL, 'm1', NULL, NULL, 4096)::jsonb
 		#>> '{aps,alert,body}' = body) AS not_one_fewer,
 	max(length(body)) AS longest
 FROM cut GROUP BY name ORDER BY name COLLATE "C";

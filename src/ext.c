@@ -48,17 +48,37 @@ name_argument(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n);
 }
 
+/* The field of an object; false if there is none.  Its inside is jbvBinary. */
 static bool
-is_array(Jsonb *value)
+read_member(Jsonb *object, const char *key, int length, JsonbValue *value)
 {
-	return JB_ROOT_IS_ARRAY(value) && !JB_ROOT_IS_SCALAR(value);
+	return object != NULL && JB_ROOT_IS_OBJECT(object) &&
+		getKeyJsonValueFromContainer(&object->root, key, length, value) != NULL;
+}
+
+/* The first two arguments are an object and a key. */
+static bool
+read_field(FunctionCallInfo fcinfo, JsonbValue *value)
+{
+	text	   *key = name_argument(fcinfo, 1);
+
+	return key != NULL &&
+		read_member(argument(fcinfo, 0), VARDATA_ANY(key),
+					VARSIZE_ANY_EXHDR(key), value);
 }
 
 static bool
-read_scalar(Jsonb *value, enum jbvType type, JsonbValue *scalar)
+is_array(const JsonbValue *value)
 {
-	return JB_ROOT_IS_SCALAR(value) &&
-		JsonbExtractScalar(&value->root, scalar) && scalar->type == type;
+	return value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data);
+}
+
+static bool
+is_object(const JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsObject(value->val.binary.data);
 }
 
 /* Like a word of ASCII in any case? */
@@ -81,51 +101,54 @@ compare(Numeric a, int64 b)
 Datum
 imp_push_ext_object(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = argument(fcinfo, 0);
+	JsonbValue	value;
 	JsonbValue	empty = {.type = jbvObject};
 
-	if (value != NULL && JB_ROOT_IS_OBJECT(value))
-		PG_RETURN_JSONB_P(value);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(&empty));
+	if (!read_field(fcinfo, &value) || !is_object(&value))
+		value = empty;
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(&value));
 }
 
 Datum
 imp_push_ext_array(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = PG_GETARG_JSONB_P(0);
+	JsonbValue	value;
 
-	if (!is_array(value))
+	if (!read_field(fcinfo, &value) || !is_array(&value))
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(value);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(&value));
 }
 
 Datum
 imp_push_ext_text(PG_FUNCTION_ARGS)
 {
-	JsonbValue	string;
+	JsonbValue	value;
 
-	if (!read_scalar(PG_GETARG_JSONB_P(0), jbvString, &string))
+	if (!read_field(fcinfo, &value) || value.type != jbvString)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(string.val.string.val,
-											  string.val.string.len));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(value.val.string.val,
+											  value.val.string.len));
 }
 
 Datum
 imp_push_ext_flag(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = argument(fcinfo, 0);
 	JsonbValue	flag;
 
-	if (value == NULL)
+	if (!read_field(fcinfo, &flag))
 		PG_RETURN_BOOL(false);
-	if (read_scalar(value, jbvBool, &flag))
-		PG_RETURN_BOOL(flag.val.boolean);
-	if (read_scalar(value, jbvNumeric, &flag))
-		PG_RETURN_BOOL(compare(flag.val.numeric, 1) == 0);
-	if (read_scalar(value, jbvString, &flag))
-		PG_RETURN_BOOL(is_word(&flag, "true") || is_word(&flag, "yes") ||
-					   is_word(&flag, "1"));
-	PG_RETURN_BOOL(false);
+	switch (flag.type)
+	{
+		case jbvBool:
+			PG_RETURN_BOOL(flag.val.boolean);
+		case jbvNumeric:
+			PG_RETURN_BOOL(compare(flag.val.numeric, 1) == 0);
+		case jbvString:
+			PG_RETURN_BOOL(is_word(&flag, "true") || is_word(&flag, "yes") ||
+						   is_word(&flag, "1"));
+		default:
+			PG_RETURN_BOOL(false);
+	}
 }
 
 /* A string of digits; false if it is none or too long for a badge. */
@@ -151,17 +174,18 @@ read_digits(const JsonbValue *string, int64 *number)
 Datum
 imp_push_ext_badge(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = PG_GETARG_JSONB_P(0);
 	JsonbValue	badge;
 	int64		number;
 
-	if (read_scalar(value, jbvString, &badge))
+	if (!read_field(fcinfo, &badge))
+		PG_RETURN_NULL();
+	if (badge.type == jbvString)
 	{
 		if (!read_digits(&badge, &number))
 			PG_RETURN_NULL();
 		PG_RETURN_INT32((int32) number);
 	}
-	if (!read_scalar(value, jbvNumeric, &badge) ||
+	if (badge.type != jbvNumeric ||
 		compare(badge.val.numeric, 0) < 0 ||
 		compare(badge.val.numeric, BADGE_MOST) > 0)
 		PG_RETURN_NULL();
@@ -184,9 +208,9 @@ is_name(const JsonbValue *string, const text *name)
 
 /* Does an array hold this name, or, if that counts as well, "all"? */
 static bool
-holds(Jsonb *array, const text *name, bool or_all)
+holds(JsonbContainer *array, const text *name, bool or_all)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&array->root);
+	JsonbIterator *iterator = JsonbIteratorInit(array);
 	JsonbIteratorToken token;
 	JsonbValue	element;
 
@@ -199,6 +223,7 @@ holds(Jsonb *array, const text *name, bool or_all)
 	return false;
 }
 
+/* The list is an array of names, or a string. */
 Datum
 imp_push_ext_mentions(PG_FUNCTION_ARGS)
 {
@@ -207,33 +232,53 @@ imp_push_ext_mentions(PG_FUNCTION_ARGS)
 
 	if (list == NULL)
 		PG_RETURN_BOOL(false);
-	if (read_scalar(list, jbvString, &string))
-		PG_RETURN_BOOL(is_word(&string, "all"));
-	PG_RETURN_BOOL(is_array(list) && holds(list, name_argument(fcinfo, 1), true));
+	if (JsonbExtractScalar(&list->root, &string))
+		PG_RETURN_BOOL(string.type == jbvString && is_word(&string, "all"));
+	PG_RETURN_BOOL(JB_ROOT_IS_ARRAY(list) &&
+				   holds(&list->root, name_argument(fcinfo, 1), true));
+}
+
+/* One of the two lists of em_push_filter, if it is there and not empty. */
+static JsonbContainer *
+filter_list(FunctionCallInfo fcinfo, const char *kind)
+{
+	text	   *by = name_argument(fcinfo, 1);
+	char	   *key;
+	JsonbValue	list;
+
+	if (by == NULL)
+		return NULL;
+	key = psprintf("%s_%s", kind, text_to_cstring(by));
+	if (!read_member(argument(fcinfo, 0), key, strlen(key), &list) ||
+		!is_array(&list) || JsonContainerSize(list.val.binary.data) == 0)
+		return NULL;
+	return list.val.binary.data;
 }
 
 Datum
 imp_push_ext_filter_excludes(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *accepted = argument(fcinfo, 0);
-	Jsonb	   *ignored = argument(fcinfo, 1);
 	text	   *name = name_argument(fcinfo, 2);
+	JsonbContainer *list;
 
-	if (ignored != NULL && holds(ignored, name, false))
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	list = filter_list(fcinfo, "ignore");
+	if (list != NULL && holds(list, name, false))
 		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(accepted != NULL && JB_ROOT_COUNT(accepted) > 0 &&
-				   !holds(accepted, name, false));
+	list = filter_list(fcinfo, "accept");
+	PG_RETURN_BOOL(list != NULL && !holds(list, name, false));
 }
 
 Datum
 imp_push_ext_mention_list(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = PG_GETARG_JSONB_P(0);
-	JsonbValue	string;
+	JsonbValue	value;
 
-	if (!is_array(value) && !read_scalar(value, jbvString, &string))
+	if (!read_field(fcinfo, &value) ||
+		(value.type != jbvString && !is_array(&value)))
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(value);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(&value));
 }
 
 Datum
@@ -242,13 +287,13 @@ imp_push_ext_interruption_level(PG_FUNCTION_ARGS)
 	static const char *const levels[] = {
 		"passive", "active", "time-sensitive", "critical"
 	};
-	JsonbValue	string;
+	JsonbValue	value;
 
-	if (!read_scalar(PG_GETARG_JSONB_P(0), jbvString, &string))
+	if (!read_field(fcinfo, &value) || value.type != jbvString)
 		PG_RETURN_NULL();
 	for (int i = 0; i < lengthof(levels); i++)
-		if (string.val.string.len == strlen(levels[i]) &&
-			memcmp(string.val.string.val, levels[i], strlen(levels[i])) == 0)
+		if (value.val.string.len == strlen(levels[i]) &&
+			memcmp(value.val.string.val, levels[i], strlen(levels[i])) == 0)
 			PG_RETURN_TEXT_P(cstring_to_text(levels[i]));
 	PG_RETURN_NULL();
 }
@@ -256,16 +301,15 @@ imp_push_ext_interruption_level(PG_FUNCTION_ARGS)
 Datum
 imp_push_ext_relevance_score(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value = PG_GETARG_JSONB_P(0);
 	JsonbValue	score;
 	Datum		digits;
 
-	if (!read_scalar(value, jbvNumeric, &score) ||
+	if (!read_field(fcinfo, &score) || score.type != jbvNumeric ||
 		compare(score.val.numeric, 0) < 0 || compare(score.val.numeric, 1) > 0)
 		PG_RETURN_NULL();
 	digits = DirectFunctionCall1(numeric_out,
 								 NumericGetDatum(score.val.numeric));
 	if (strlen(DatumGetCString(digits)) > SCORE_DIGITS)
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(value);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(&score));
 }

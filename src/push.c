@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -16,31 +15,6 @@
 #include "utils/timestamp.h"
 
 #include "push.h"
-
-/* Columns of imp_push.planned_push. */
-enum PlannedColumn
-{
-	PLANNED_MESSAGE_ID = 1,
-	PLANNED_MSG_ID,
-	PLANNED_RECIPIENT,
-	PLANNED_DEVICE_ID,
-	PLANNED_CERTIFICATE,
-	PLANNED_TOKEN,
-	PLANNED_PAYLOAD,
-	PLANNED_TOPIC,
-	PLANNED_PUSH_TYPE,
-	PLANNED_PRIORITY,
-	PLANNED_EXPIRATION,
-	PLANNED_COLLAPSE_ID,
-	PLANNED_APNS_ID,
-	PLANNED_EXPIRES_AT,
-	PLANNED_DETAIL,
-	PLANNED_ATTEMPTS,
-	PLANNED_WAITING,
-	PLANNED_PROBE,
-	PLANNED_CREATED_AT,
-	PLANNED_END
-};
 
 /* The texts of a push, and where they go. */
 static const struct
@@ -69,13 +43,6 @@ push_init(MemoryContext parent)
 	push_context = AllocSetContextCreate(parent, "imp_push pushes",
 										 ALLOCSET_DEFAULT_SIZES);
 }
-
-/* A row of imp_push.planned_push, by column. */
-typedef struct PlannedRow
-{
-	Datum		values[PLANNED_END];
-	bool		nulls[PLANNED_END];
-} PlannedRow;
 
 /* NULL for NULL; jsonb comes out as text, too. */
 static char *
@@ -143,36 +110,32 @@ allocate_push(const PlannedRow *row)
 }
 
 Push *
-push_from_row(HeapTuple tuple, TupleDesc desc, Generation *generation,
-			  Message *previous)
+push_from_row(const PlannedRow *row, Generation *generation, Message *previous)
 {
-	PlannedRow	row;
 	Push	   *push;
 
-	Assert(desc->natts == PLANNED_END - 1);
-	heap_deform_tuple(tuple, desc, row.values + 1, row.nulls + 1);
-	if (row.nulls[PLANNED_PAYLOAD] || row.nulls[PLANNED_TOKEN])
+	if (row->nulls[PLANNED_PAYLOAD] || row->nulls[PLANNED_TOKEN])
 		elog(ERROR, "a push was planned without token or payload");
 
-	push = allocate_push(&row);
+	push = allocate_push(row);
 	push->payload_length = strlen(push->payload);
-	push->priority = DatumGetInt32(row.values[PLANNED_PRIORITY]);
-	push->expiration = DatumGetInt64(row.values[PLANNED_EXPIRATION]);
-	push->expires_at = DatumGetTimestampTz(row.values[PLANNED_EXPIRES_AT]);
-	push->created_at = DatumGetTimestampTz(row.values[PLANNED_CREATED_AT]);
-	push->attempts = DatumGetInt32(row.values[PLANNED_ATTEMPTS]);
-	push->waiting = DatumGetBool(row.values[PLANNED_WAITING]);
-	push->probe = DatumGetBool(row.values[PLANNED_PROBE]);
+	push->priority = DatumGetInt32(row->values[PLANNED_PRIORITY]);
+	push->expiration = DatumGetInt64(row->values[PLANNED_EXPIRATION]);
+	push->expires_at = DatumGetTimestampTz(row->values[PLANNED_EXPIRES_AT]);
+	push->created_at = DatumGetTimestampTz(row->values[PLANNED_CREATED_AT]);
+	push->attempts = DatumGetInt32(row->values[PLANNED_ATTEMPTS]);
+	push->waiting = DatumGetBool(row->values[PLANNED_WAITING]);
+	push->probe = DatumGetBool(row->values[PLANNED_PROBE]);
 	strlcpy(push->apns_id,
 			DatumGetCString(DirectFunctionCall1(uuid_out,
-												row.values[PLANNED_APNS_ID])),
+												row->values[PLANNED_APNS_ID])),
 			sizeof(push->apns_id));
 
 	if (previous != NULL &&
-		previous->id == DatumGetInt64(row.values[PLANNED_MESSAGE_ID]))
+		previous->id == DatumGetInt64(row->values[PLANNED_MESSAGE_ID]))
 		push->message = previous;
 	else
-		push->message = message_from_row(&row, generation);
+		push->message = message_from_row(row, generation);
 	dlist_push_tail(&push->message->pushes, &push->sibling);
 	push->message->under_way++;
 	if (push->waiting)

@@ -6,12 +6,42 @@
 #define IMP_PUSH_H
 
 #include "postgres.h"
-#include "access/htup.h"
-#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 
 #include "cursor.h"
+
+/* Columns of imp_push.planned_push. */
+enum PlannedColumn
+{
+	PLANNED_MESSAGE_ID = 1,
+	PLANNED_MSG_ID,
+	PLANNED_RECIPIENT,
+	PLANNED_DEVICE_ID,
+	PLANNED_CERTIFICATE,
+	PLANNED_TOKEN,
+	PLANNED_PAYLOAD,
+	PLANNED_TOPIC,
+	PLANNED_PUSH_TYPE,
+	PLANNED_PRIORITY,
+	PLANNED_EXPIRATION,
+	PLANNED_COLLAPSE_ID,
+	PLANNED_APNS_ID,
+	PLANNED_EXPIRES_AT,
+	PLANNED_DETAIL,
+	PLANNED_ATTEMPTS,
+	PLANNED_WAITING,
+	PLANNED_PROBE,
+	PLANNED_CREATED_AT,
+	PLANNED_END
+};
+
+/* A row of imp_push.planned_push, by column. */
+typedef struct PlannedRow
+{
+	Datum		values[PLANNED_END];
+	bool		nulls[PLANNED_END];
+} PlannedRow;
 
 /* What became of an attempt. */
 typedef enum Verdict
@@ -85,11 +115,11 @@ typedef struct Push
 extern void push_init(MemoryContext parent);
 
 /*
- * Makes a push of a row of imp_push.planned_push; it belongs to the message
- * of the push before it, if that has the same id.
+ * Makes a push of a planned row; it belongs to the message of the push before
+ * it, if that has the same id.
  */
-extern Push *push_from_row(HeapTuple tuple, TupleDesc desc,
-						   Generation *generation, Message *previous);
+extern Push *push_from_row(const PlannedRow *row, Generation *generation,
+						   Message *previous);
 
 /* The transaction that planned it has been committed. */
 extern void push_planned(Push *push);

@@ -24,6 +24,7 @@ PG_FUNCTION_INFO_V1(imp_push_render_payload);
 /* The arguments of imp_push.render_payload(), in its order. */
 enum
 {
+	ARG_BACKGROUND,
 	ARG_TITLE,
 	ARG_SUBTITLE,
 	ARG_BODY,
@@ -44,7 +45,7 @@ enum
 	ARG_GROUP_ID,
 	ARG_MSG_ID,
 	ARG_EXTRA,
-	ARG_EXTRA_IS_LEFTOVER,
+	ARG_LEFTOVER,
 	ARG_BYTE_LIMIT
 };
 
@@ -174,9 +175,9 @@ number_argument(FunctionCallInfo fcinfo, int n)
 	return compact(value);
 }
 
-/* Any JSON but null; of leftovers nothing is left if the object is empty. */
+/* Any JSON but null; nothing is left over if the object is empty. */
 static PayloadText
-extra_argument(FunctionCallInfo fcinfo, int n, bool is_leftover)
+extra_argument(FunctionCallInfo fcinfo, int n, bool may_be_empty)
 {
 	Jsonb	   *value = PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
 	JsonbValue	scalar;
@@ -185,13 +186,14 @@ extra_argument(FunctionCallInfo fcinfo, int n, bool is_leftover)
 		(JB_ROOT_IS_SCALAR(value) &&
 		 JsonbExtractScalar(&value->root, &scalar) &&
 		 scalar.type == jbvNull) ||
-		(is_leftover && JB_ROOT_IS_OBJECT(value) && JB_ROOT_COUNT(value) == 0))
+		(!may_be_empty && JB_ROOT_IS_OBJECT(value) && JB_ROOT_COUNT(value) == 0))
 		return absent;
 	return compact(value);
 }
 
+/* What is shown or heard. */
 static void
-read_arguments(FunctionCallInfo fcinfo, Payload *p)
+read_alert(FunctionCallInfo fcinfo, Payload *p)
 {
 	p->title = text_argument(fcinfo, ARG_TITLE);
 	p->subtitle = text_argument(fcinfo, ARG_SUBTITLE);
@@ -208,6 +210,13 @@ read_arguments(FunctionCallInfo fcinfo, Payload *p)
 	p->sound = text_argument(fcinfo, ARG_SOUND);
 	if (p->sound.length == 0)
 		p->sound.data = NULL;	/* the empty string means none */
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, Payload *p)
+{
+	if (!bool_argument(fcinfo, ARG_BACKGROUND))
+		read_alert(fcinfo, p);
 	p->thread_id = text_argument(fcinfo, ARG_THREAD_ID);
 	p->category = text_argument(fcinfo, ARG_CATEGORY);
 	p->mutable_content = bool_argument(fcinfo, ARG_MUTABLE_CONTENT);
@@ -218,8 +227,10 @@ read_arguments(FunctionCallInfo fcinfo, Payload *p)
 	p->recipient = text_argument(fcinfo, ARG_RECIPIENT);
 	p->group_id = text_argument(fcinfo, ARG_GROUP_ID);
 	p->msg_id = text_argument(fcinfo, ARG_MSG_ID);
-	p->extra_is_leftover = bool_argument(fcinfo, ARG_EXTRA_IS_LEFTOVER);
-	p->extra = extra_argument(fcinfo, ARG_EXTRA, p->extra_is_leftover);
+	p->extra = extra_argument(fcinfo, ARG_EXTRA, true);
+	p->extra_is_leftover = p->extra.data == NULL;
+	if (p->extra_is_leftover)
+		p->extra = extra_argument(fcinfo, ARG_LEFTOVER, false);
 }
 
 /* NULL if it does not fit into byte_limit. */

@@ -87,6 +87,9 @@ session_pin(void)
 		{"enable_bitmapscan", "off"},
 		{"enable_hashjoin", "off"},
 		{"enable_mergejoin", "off"},
+
+		/* Joins in the order in which they are written (plan.sql). */
+		{"join_collapse_limit", "1"},
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)

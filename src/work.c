@@ -9,12 +9,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "plan_messages.h"
 #include "session.h"
 #include "status.h"
 #include "trial.h"
@@ -139,27 +141,46 @@ try_slice(Work *work, int size, void (*submit) (Push *push))
 	return sqlstate;
 }
 
-/* New messages, or pushes that wait and are due: into SPI's table. */
-static void
-plan_new(const Work *work, int size, TimestampTz now)
+/* Makes pushes of the rows of a slice. */
+typedef struct Slice
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
-	Datum		args[2];
+	const Work *work;
+	TimestampTz decided_at;
+	dlist_head *pushes;
+	Message    *message;		/* of the last */
+} Slice;
 
-	args[0] = session_array(work->message_ids + work->next, NULL, size,
-							INT8OID);
-	args[1] = TimestampTzGetDatum(now);
-	SPI_execute_plan(session_plan(&plan,
-								  "SELECT * FROM imp_push.plan_messages($1, $2)",
-								  2, types),
-					 args, NULL, false, 0);
+static void
+take_row(const PlannedRow *row, void *arg)
+{
+	Slice	   *slice = (Slice *) arg;
+
+	/* Pushes of one message stand together. */
+	Push	   *push = push_from_row(row, slice->work->generation,
+									 slice->message);
+
+	slice->message = push->message;
+	push->probe |= slice->work->probe;
+	push->decided_at = slice->decided_at;
+	dlist_push_tail(slice->pushes, &push->node);
 }
 
 static void
-plan_due(const Work *work, int size, TimestampTz now)
+plan_new(int size, Slice *slice)
+{
+	const Work *work = slice->work;
+
+	plan_messages(session_array(work->message_ids + work->next, NULL, size,
+								INT8OID),
+				  slice->decided_at, take_row, slice);
+}
+
+/* Pushes that wait and are due */
+static void
+plan_due(int size, Slice *slice)
 {
 	static SPIPlanPtr plan = NULL;
+	const Work *work = slice->work;
 	Oid			types[] = {
 		INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID
 	};
@@ -171,12 +192,21 @@ plan_due(const Work *work, int size, TimestampTz now)
 							TEXTOID);
 	args[2] = session_array(work->certificates + work->next, NULL, size,
 							TEXTOID);
-	args[3] = TimestampTzGetDatum(now);
+	args[3] = TimestampTzGetDatum(slice->decided_at);
 	SPI_execute_plan(session_plan(&plan,
 								  "SELECT * FROM"
 								  " imp_push.plan_waiting($1, $2, $3, $4)",
 								  4, types),
 					 args, NULL, false, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		PlannedRow	row;
+
+		Assert(SPI_tuptable->tupdesc->natts == PLANNED_END - 1);
+		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+						  row.values + 1, row.nulls + 1);
+		take_row(&row, slice);
+	}
 }
 
 /*
@@ -187,8 +217,7 @@ plan_due(const Work *work, int size, TimestampTz now)
 static bool
 plan_slice(Work *work, int size, dlist_head *pushes)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	Message    *message = NULL;
+	Slice		slice = {work, GetCurrentTimestamp(), pushes, NULL};
 
 	if (work->begun)
 		work->begun = false;
@@ -196,23 +225,9 @@ plan_slice(Work *work, int size, dlist_head *pushes)
 		return false;
 
 	if (work->generation != NULL)
-		plan_new(work, size, now);
+		plan_new(size, &slice);
 	else
-		plan_due(work, size, now);
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		/* Pushes of one message stand together. */
-		Push	   *push = push_from_row(row, desc, work->generation, message);
-
-		message = push->message;
-		push->probe |= work->probe;
-		push->decided_at = now;
-		dlist_push_tail(pushes, &push->node);
-	}
+		plan_due(size, &slice);
 	session_commit();
 	return true;
 }

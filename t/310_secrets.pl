@@ -265,7 +265,7 @@ shows_no_secret(
 	'explain');
 my $statements = rows('none', 'SELECT query FROM pg_stat_statements');
 
-like($statements, qr/plan_messages/, 'statements are counted, also the worker\'s');
+like($statements, qr/imp_push\.decide/, 'statements are counted, also the worker\'s');
 shows_no_secret($statements, 'pg_stat_statements');
 
 my $dump = `pg_dump -h @{[ $node->host ]} -p @{[ $node->port ]} postgres`;
@@ -283,7 +283,7 @@ $node->stop;
 my $log = slurp_file($node->logfile, $log_start);
 
 like($log, qr/DEBUG:.*StartTransaction/, 'the log says a lot');
-like($log, qr/Query Text: .*imp_push\.plan_messages/,
+like($log, qr/Query Text: .*imp_push\.decide/,
 	'it has the plans of the worker');
 like($log, qr/could not plan: SQLSTATE 22P02/, 'it has an error of the worker');
 like($log, qr/ERROR: .*invalid value for column "token"/,

@@ -113,14 +113,14 @@ BEGIN ATOMIC
 		LEFT JOIN imp_push.certificate c ON c.name = d.certificate
 		CROSS JOIN LATERAL (
 			SELECT CASE WHEN d.kind = 'test' THEN
-				imp_push.render_payload(d.title, NULL, d.body, NULL, NULL, NULL,
+				imp_push.render_payload(false, d.title, NULL, d.body, NULL, NULL, NULL,
 					NULL, NULL, 'default', NULL, NULL, false, false, NULL, NULL,
-					NULL, NULL, NULL, NULL, NULL, false,
+					NULL, NULL, NULL, NULL, NULL, NULL,
 					CASE c.push_type WHEN 'voip' THEN 5120 ELSE 4096 END)
 			ELSE
-				imp_push.render_payload(NULL, NULL, NULL, NULL, NULL, NULL,
+				imp_push.render_payload(false, NULL, NULL, NULL, NULL, NULL, NULL,
 					NULL, d.badge, NULL, NULL, NULL, false, false, NULL, NULL,
-					NULL, NULL, NULL, NULL, NULL, false, 4096)
+					NULL, NULL, NULL, NULL, NULL, NULL, 4096)
 			END AS payload
 			OFFSET 0
 		) words

@@ -4,35 +4,43 @@
 -- In C: an expression costs the worker's statement each time that it is made
 -- ready, whether the field is there or not.
 
-CREATE FUNCTION imp_push.ext_object(value jsonb) RETURNS jsonb
+-- Each takes the object and the key of the field: what is no object has none.
+
+CREATE FUNCTION imp_push.ext_object(object jsonb, key text) RETURNS jsonb
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_object';
-COMMENT ON FUNCTION imp_push.ext_object(jsonb) IS
-	'the value if it is a JSON object, else the empty object';
+COMMENT ON FUNCTION imp_push.ext_object(jsonb, text) IS
+	'the field if it is a JSON object, else the empty object';
 
-CREATE FUNCTION imp_push.ext_text(value jsonb) RETURNS text
+CREATE FUNCTION imp_push.ext_text(object jsonb, key text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_text';
-COMMENT ON FUNCTION imp_push.ext_text(jsonb) IS
-	'the value if it is a JSON string, else NULL';
+COMMENT ON FUNCTION imp_push.ext_text(jsonb, text) IS
+	'the field if it is a JSON string, else NULL';
 
-CREATE FUNCTION imp_push.ext_array(value jsonb) RETURNS jsonb
+CREATE FUNCTION imp_push.ext_array(object jsonb, key text) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_array';
-COMMENT ON FUNCTION imp_push.ext_array(jsonb) IS
-	'the value if it is a JSON array, else NULL';
+COMMENT ON FUNCTION imp_push.ext_array(jsonb, text) IS
+	'the field if it is a JSON array, else NULL';
 
-CREATE FUNCTION imp_push.ext_flag(value jsonb) RETURNS boolean
+CREATE FUNCTION imp_push.ext_flag(object jsonb, key text) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_flag';
-COMMENT ON FUNCTION imp_push.ext_flag(jsonb) IS
+COMMENT ON FUNCTION imp_push.ext_flag(jsonb, text) IS
 	'a flag: true for JSON true, the number 1, and the strings true, yes and 1 in any case';
 
-CREATE FUNCTION imp_push.ext_badge(value jsonb) RETURNS int
+CREATE FUNCTION imp_push.ext_badge(object jsonb, key text) RETURNS int
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_badge';
-COMMENT ON FUNCTION imp_push.ext_badge(jsonb) IS
+COMMENT ON FUNCTION imp_push.ext_badge(jsonb, text) IS
 	'an integer from 0 to 2147483647, also as a string, else NULL';
+
+CREATE FUNCTION imp_push.ext_mention_list(object jsonb, key text) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'imp_push_ext_mention_list';
+COMMENT ON FUNCTION imp_push.ext_mention_list(jsonb, text) IS
+	'the field if it can be a list of mentions, else NULL';
 
 -- Everybody is meant by the string all, or by an array that holds it, in any
 -- case.
@@ -42,13 +50,14 @@ AS 'MODULE_PATHNAME', 'imp_push_ext_mentions';
 COMMENT ON FUNCTION imp_push.ext_mentions(jsonb, text) IS
 	'whether a list of mentions means the user';
 
--- An empty or absent list restricts nothing; ignore beats accept.
-CREATE FUNCTION imp_push.ext_filter_excludes(accepted jsonb, ignored jsonb,
-											 name text) RETURNS boolean
+-- The lists accept_… and ignore_… of what is filtered by: device_id or
+-- notifier_name.  An empty or absent list restricts nothing; ignore beats accept.
+CREATE FUNCTION imp_push.ext_filter_excludes(filter jsonb, by text, name text)
+RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_filter_excludes';
-COMMENT ON FUNCTION imp_push.ext_filter_excludes(jsonb, jsonb, text) IS
-	'whether one of the two kinds of em_push_filter keeps a push from this name';
+COMMENT ON FUNCTION imp_push.ext_filter_excludes(jsonb, text, text) IS
+	'whether em_push_filter keeps a push from this name';
 
 -- A header of at most 64 bytes without control characters or outer blanks;
 -- what is not fit for one is represented by its hash.
@@ -58,23 +67,17 @@ AS 'MODULE_PATHNAME', 'imp_push_collapse_id';
 COMMENT ON FUNCTION imp_push.collapse_id(text) IS
 	'apns-collapse-id for a key: itself, or its SHA-256 in hex where it does not fit into the header';
 
-CREATE FUNCTION imp_push.ext_mention_list(value jsonb) RETURNS jsonb
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'imp_push_ext_mention_list';
-COMMENT ON FUNCTION imp_push.ext_mention_list(jsonb) IS
-	'the value if it can be a list of mentions, else NULL';
-
-CREATE FUNCTION imp_push.ext_interruption_level(value jsonb) RETURNS text
+CREATE FUNCTION imp_push.ext_interruption_level(object jsonb, key text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_interruption_level';
-COMMENT ON FUNCTION imp_push.ext_interruption_level(jsonb) IS
+COMMENT ON FUNCTION imp_push.ext_interruption_level(jsonb, text) IS
 	'one of the four interruption levels of APNs, else NULL';
 
 -- 1e-16000 is one, too, and 16,000 digits long.
-CREATE FUNCTION imp_push.ext_relevance_score(value jsonb) RETURNS jsonb
+CREATE FUNCTION imp_push.ext_relevance_score(object jsonb, key text) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_ext_relevance_score';
-COMMENT ON FUNCTION imp_push.ext_relevance_score(jsonb) IS
+COMMENT ON FUNCTION imp_push.ext_relevance_score(jsonb, text) IS
 	'a number from 0 to 1 that is no longer than 64 digits, else NULL';
 
 -- Whoever sends 200 kB, and has them repeated by a template, makes nobody

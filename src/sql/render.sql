@@ -7,6 +7,7 @@
  * their arguments and must stay so: each attempt computes them anew.
  */
 CREATE FUNCTION imp_push.render_payload(
+	background         boolean,
 	title              text,
 	subtitle           text,
 	body               text,
@@ -27,16 +28,16 @@ CREATE FUNCTION imp_push.render_payload(
 	group_id           text,
 	msg_id             text,
 	extra              jsonb,
-	extra_is_leftover  boolean,
+	leftover           jsonb,
 	byte_limit         integer)
 RETURNS text
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'imp_push_render_payload';
 
 COMMENT ON FUNCTION imp_push.render_payload(
-	text, text, text, text, jsonb, text, jsonb, integer, text, text, text,
-	boolean, boolean, text, jsonb, text, text, text, text, jsonb, boolean, integer) IS
-	'Internal: the payload as compact JSON; NULL leaves a key out. Over byte_limit a leftover extra goes first, then the end of the body; NULL if it does not fit even so.';
+	boolean, text, text, text, text, jsonb, text, jsonb, integer, text, text, text,
+	boolean, boolean, text, jsonb, text, text, text, text, jsonb, jsonb, integer) IS
+	'Internal: the payload as compact JSON; NULL leaves a key out, and background all that is shown or heard. leftover stands in for an absent extra; over byte_limit it goes first, then the end of the body; NULL if it does not fit even so.';
 
 CREATE FUNCTION imp_push.apns_id(
 	recipient   text,

@@ -86,14 +86,12 @@ BEGIN ATOMIC
 			ELSE imp_push.builtin_word(
 				vocabulary, words.language, default_language, 'body')
 		END,
-		CASE
-			WHEN found.level = 1 THEN 'directed template ' || found.name
-			WHEN found.level = 2 THEN 'template of the message ' || found.name
-			WHEN found.level = 3 THEN 'template of the recipient ' || found.name
-			WHEN here.title IS NOT NULL OR here.content IS NOT NULL THEN 'sender'
-			WHEN found.level = 4 THEN 'template ' || found.name
-			ELSE 'display style ' || display_style
-		END,
+		COALESCE(
+			('{"directed template ","template of the message ","template of the recipient "}'::text[])
+				[found.level] || found.name,
+			CASE WHEN here.title IS NOT NULL OR here.content IS NOT NULL THEN 'sender' END,
+			'template ' || found.name,
+			'display style ' || display_style),
 		-- those that were asked for in vain before that
 		imp_push.absent_templates(here.names, found.level)
 			|| CASE WHEN found.title IS NOT NULL THEN
@@ -114,16 +112,16 @@ BEGIN ATOMIC
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, 'custom'),
 				'')) AS said,
-				COALESCE(imp_push.ext_text(apns -> 'em_push_title'),
-					imp_push.ext_text(push -> 'title')) AS title,
-				COALESCE(imp_push.ext_text(apns -> 'em_push_content'),
-					imp_push.ext_text(push -> 'content')) AS content,
+				COALESCE(imp_push.ext_text(apns, 'em_push_title'),
+					imp_push.ext_text(push, 'title')) AS title,
+				COALESCE(imp_push.ext_text(apns, 'em_push_content'),
+					imp_push.ext_text(push, 'content')) AS content,
 				CASE WHEN with_templates THEN ARRAY[
 					CASE WHEN is_group
 						AND imp_push.ext_array(
-							templates -> 'directed_template' -> 'target') ? words.recipient
-						THEN imp_push.ext_text(templates -> 'directed_template' -> 'name') END,
-					imp_push.ext_text(templates -> 'name'),
+							templates -> 'directed_template', 'target') ? words.recipient
+						THEN imp_push.ext_text(templates -> 'directed_template', 'name') END,
+					imp_push.ext_text(templates, 'name'),
 					own_template,
 					CASE display_style WHEN 'summary' THEN 'detail' ELSE 'default' END]
 					END AS names
@@ -136,35 +134,37 @@ BEGIN ATOMIC
 			SELECT t.name, t.level,
 				CASE WHEN t.level < 4 OR here.title IS NULL THEN t.title END AS title,
 				CASE WHEN t.level < 4 OR here.content IS NULL THEN t.content END AS content,
-				imp_push.ext_array(t.args -> 'title_args') AS title_args,
-				imp_push.ext_array(t.args -> 'content_args') AS content_args,
+				imp_push.ext_array(t.args, 'title_args') AS title_args,
+				imp_push.ext_array(t.args, 'content_args') AS content_args,
 				COALESCE(
 					(SELECT NULLIF(r.remark, '')
 					 FROM imp_push.contact_remark r
 					 WHERE r.user_id = words.recipient AND r.contact_id = words.sender),
 					CASE WHEN is_group THEN
 						NULLIF(imp_push.ext_shown(
-							imp_push.ext_text(push -> 'group_user_nickname')), '') END,
+							imp_push.ext_text(push, 'group_user_nickname')), '') END,
 					sender_name) AS dynamic_from
 			FROM (
-				SELECT (highest.template).name, (highest.template).title,
-					(highest.template).content,
-					pg_catalog.array_position(here.names, (highest.template).name)
-						AS level,
-					CASE pg_catalog.array_position(here.names, (highest.template).name)
-						WHEN 1 THEN templates -> 'directed_template'
-						WHEN 2 THEN templates
-						WHEN 3 THEN templates END AS args
+				SELECT leveled.*, CASE WHEN leveled.level = 1
+						THEN templates -> 'directed_template'
+					WHEN leveled.level < 4 THEN templates END AS args
 				FROM (
-					SELECT COALESCE(
-						(SELECT t FROM imp_push.template t WHERE t.name = here.names[1]),
-						(SELECT t FROM imp_push.template t WHERE t.name = here.names[2]),
-						(SELECT t FROM imp_push.template t WHERE t.name = here.names[3]),
-						(SELECT t FROM imp_push.template t WHERE t.name = here.names[4]))
-						AS template
-					WHERE with_templates
+					SELECT (highest.template).name, (highest.template).title,
+						(highest.template).content,
+						pg_catalog.array_position(here.names,
+							(highest.template).name) AS level
+					FROM (
+						SELECT COALESCE(
+							(SELECT t FROM imp_push.template t WHERE t.name = here.names[1]),
+							(SELECT t FROM imp_push.template t WHERE t.name = here.names[2]),
+							(SELECT t FROM imp_push.template t WHERE t.name = here.names[3]),
+							(SELECT t FROM imp_push.template t WHERE t.name = here.names[4]))
+							AS template
+						WHERE with_templates
+						OFFSET 0
+					) highest
 					OFFSET 0
-				) highest
+				) leveled
 			) t
 			WHERE t.name IS NOT NULL
 			OFFSET 0

@@ -65,35 +65,12 @@ $$;
 COMMENT ON FUNCTION imp_push.record_decisions(imp_push.decision[], bigint[], timestamptz) IS
 	'writes what needs no network: outcomes, and the rows of pushes whose message has some; with_outcome are the messages of those';
 
--- A first attempt.  Most messages are pushed to all of their bindings, and then
--- nothing is written.
+-- A first attempt.  In C, which asks decide() and has its answers written down
+-- (plan_messages.c).
 CREATE FUNCTION imp_push.plan_messages(ids bigint[], at timestamptz)
 RETURNS SETOF imp_push.planned_push
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	messages CONSTANT imp_push.offline_message[] := ARRAY(
-		SELECT m
-		FROM unnest(ids) AS wanted(id)
-			CROSS JOIN LATERAL imp_push.message_by_id(wanted.id) m);
-	decided CONSTANT imp_push.decision[] := ARRAY(
-		SELECT d FROM imp_push.decide(messages, NULL, NULL, at) d);
-	with_outcome CONSTANT bigint[] := ARRAY(
-		SELECT d.message_id FROM unnest(decided) d WHERE d.check_no IS NOT NULL);
-BEGIN
-	IF with_outcome <> '{}' THEN
-		PERFORM imp_push.record_decisions(decided, with_outcome, at);
-	END IF;
-	RETURN QUERY
-	SELECT d.message_id, d.msg_id, d.recipient, d.device_id, d.certificate,
-		d.token, d.payload, d.topic, d.push_type, d.priority, d.expiration,
-		d.collapse_id, d.apns_id, d.expires_at, d.detail, 0,
-		d.message_id = ANY (with_outcome), false, d.created_at
-	FROM unnest(decided) d
-	WHERE d.check_no IS NULL;
-END
-$$;
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'imp_push_plan_messages';
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
 	'plans new messages: writes the outcome of those who get nothing, returns the pushes';
 
