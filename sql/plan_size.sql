@@ -114,6 +114,20 @@ SELECT * FROM pg_temp.work(1, 1000);
 TABLE pg_temp.read_from_end_to_end;
 SELECT * FROM pg_temp.read_a_lot;
 ROLLBACK;
+-- Looking for new messages reads no more of the queue than it finds, however many are stored.
+CREATE FUNCTION pg_temp.page(seen pg_snapshot, after_xid xid8, after_id bigint, OUT messages bigint, OUT index_pages_are_few boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	before CONSTANT bigint := pg_stat_get_xact_blocks_fetched('imp_push.offline_message_queue_idx'::regclass);
+BEGIN
+	SELECT count(*) INTO messages FROM imp_push.next_messages(seen, '20:20:', after_xid, after_id, 1000, false);
+	index_pages_are_few := pg_stat_get_xact_blocks_fetched('imp_push.offline_message_queue_idx'::regclass) - before < 30;
+END $$;
+SELECT 'nothing new' AS place, * FROM pg_temp.page('10:10:', '0', 0)
+UNION ALL SELECT 'nothing after a place', * FROM pg_temp.page('1:1:', '6', 7)
+UNION ALL SELECT 'the end of a long transaction', * FROM pg_temp.page('1:1:', '5', 99500)
+UNION ALL SELECT 'the end of one that was under way', * FROM pg_temp.page('5:10:5', '5', 99500)
+UNION ALL SELECT 'the beginning', * FROM pg_temp.page('1:1:', '0', 0);
+
 -- The plan of decide() itself.
 CREATE FUNCTION pg_temp.scans(node jsonb) RETURNS TABLE (kind text, relation text) LANGUAGE sql AS $$
 	SELECT node ->> 'Node Type', node ->> 'Relation Name'

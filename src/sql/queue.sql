@@ -270,8 +270,11 @@ COMMENT ON FUNCTION imp_push.has_outcomes() IS
 -- One page of new work for the worker: what now sees and seen does not, in
 -- the order (queued_xid, id), after a given place: what was under way when
 -- seen was taken, then what began later (an OR of the two would be a
--- sequential scan).  settled is looked up only while the worker recovers, and
--- there are outcomes: in later passes nothing can have been planned.
+-- sequential scan).  Each has one lower bound, made of both the place and seen:
+-- of two the index would take the first, and read on from there, past all
+-- messages that are stored.  settled is looked up only while the worker
+-- recovers, and there are outcomes: in later passes nothing can have been
+-- planned.
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
 									   max int, look_up boolean)
@@ -297,7 +300,8 @@ BEGIN ATOMIC
 				SELECT o.id, o.queued_xid, o.recipient, o.msg_id
 				FROM imp_push.offline_message o
 				WHERE o.queued_xid = under_way.xid
-					AND (o.queued_xid, o.id) > (after_xid, after_id)
+					AND o.id > CASE WHEN under_way.xid = after_xid THEN after_id
+						ELSE -9223372036854775808 END
 				ORDER BY o.id
 				LIMIT next_messages.max) m
 		 WHERE under_way.xid >= after_xid
@@ -307,8 +311,10 @@ BEGIN ATOMIC
 		UNION ALL
 		(SELECT m.id, m.queued_xid, m.recipient, m.msg_id
 		 FROM imp_push.offline_message m
-		 WHERE m.queued_xid >= pg_catalog.pg_snapshot_xmax(seen)
-			AND (m.queued_xid, m.id) > (after_xid, after_id)
+		 WHERE (m.queued_xid, m.id) > (
+				GREATEST(pg_catalog.pg_snapshot_xmax(seen), after_xid),
+				CASE WHEN after_xid >= pg_catalog.pg_snapshot_xmax(seen) THEN after_id
+					ELSE -9223372036854775808 END)
 			AND pg_catalog.pg_visible_in_snapshot(m.queued_xid, next_messages.now)
 		 ORDER BY m.queued_xid, m.id
 		 LIMIT next_messages.max)
