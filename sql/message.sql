@@ -132,3 +132,11 @@ SELECT message_id, msg_id, recipient, device_id, status, reason, attempts, finis
 FROM imp_push.delivery WHERE message_id > 1000000 AND message_id < 1000007 ORDER BY message_id;
 
 DELETE FROM imp_push.delivery_log;
+
+-- A column that somebody has added keeps its value.
+BEGIN;
+ALTER TABLE imp_push.offline_message ADD COLUMN gone int, ADD COLUMN mine text;
+ALTER TABLE imp_push.offline_message DROP COLUMN gone;
+INSERT INTO imp_push.offline_message (recipient, sender, msg_id, mine) VALUES ('bob', 'alice', 'added', 'kept')
+RETURNING conversation_id, mine, queued_xid = pg_current_xact_id() AS stamped;
+ROLLBACK;

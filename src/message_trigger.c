@@ -26,10 +26,10 @@
 #include "refuse.h"
 #include "wakeup.h"
 
-/* Columns of imp_push.offline_message, by position. */
+/* Columns of imp_push.offline_message, by position; others may follow. */
 enum MessageColumn
 {
-	COLUMN_ID = 1,
+	COLUMN_ID,
 	COLUMN_RECIPIENT,
 	COLUMN_SENDER,
 	COLUMN_CHAT_TYPE,
@@ -42,8 +42,7 @@ enum MessageColumn
 	COLUMN_TRANSLATIONS,
 	COLUMN_CREATED_AT,
 	COLUMN_EXPIRES_AT,
-	COLUMN_QUEUED_XID,
-	COLUMN_END
+	COLUMN_QUEUED_XID
 };
 
 /*
@@ -58,13 +57,14 @@ enum MessageColumn
 typedef struct MessageRow
 {
 	Relation	relation;
-	Datum		values[COLUMN_END];
-	bool		nulls[COLUMN_END];
+	Datum	   *values;
+	bool	   *nulls;
 } MessageRow;
 
 PG_FUNCTION_INFO_V1(offline_message_before_write);
 
 static void read_row(MessageRow *row, Relation relation, HeapTuple tuple);
+static HeapTuple make_tuple(const MessageRow *row, HeapTuple old);
 static void check_row(MessageRow *row);
 static void check_number(MessageRow *row);
 static void check_id(MessageRow *row, int column);
@@ -80,9 +80,7 @@ offline_message_before_write(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	HeapTuple	tuple;
 	MessageRow	row;
-	int			columns[] = {COLUMN_CONVERSATION_ID, COLUMN_QUEUED_XID};
-	Datum		values[2];
-	bool		nulls[] = {false, false};
+	Datum		queued_xid;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
@@ -96,7 +94,6 @@ offline_message_before_write(PG_FUNCTION_ARGS)
 	read_row(&row, data->tg_relation, tuple);
 	check_row(&row);
 
-	values[0] = row.values[COLUMN_CONVERSATION_ID];
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 	{
 		MessageRow	old_row;
@@ -104,7 +101,7 @@ offline_message_before_write(PG_FUNCTION_ARGS)
 		/* An edited message is not a new one: it keeps its place. */
 		read_row(&old_row, data->tg_relation, data->tg_trigtuple);
 		check_key_unchanged(&row, &old_row);
-		values[1] = old_row.values[COLUMN_QUEUED_XID];
+		queued_xid = old_row.values[COLUMN_QUEUED_XID];
 	}
 	else
 	{
@@ -112,31 +109,44 @@ offline_message_before_write(PG_FUNCTION_ARGS)
 		 * Whatever the INSERT said: a restore brings the numbers of another
 		 * cluster.
 		 */
-		values[1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+		queued_xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 		wakeup_request();
 	}
 
-	tuple = heap_modify_tuple_by_cols(tuple,
-									  RelationGetDescr(data->tg_relation),
-									  2, columns, values, nulls);
-	return PointerGetDatum(tuple);
+	row.values[COLUMN_QUEUED_XID] = queued_xid;
+	row.nulls[COLUMN_QUEUED_XID] = false;
+	return PointerGetDatum(make_tuple(&row, tuple));
 }
 
 static void
 read_row(MessageRow *row, Relation relation, HeapTuple tuple)
 {
+	TupleDesc	desc = RelationGetDescr(relation);
+
 	row->relation = relation;
-	for (int column = COLUMN_ID; column < COLUMN_END; column++)
-		row->values[column] = heap_getattr(tuple, column,
-										   RelationGetDescr(relation),
-										   &row->nulls[column]);
+	row->values = palloc(sizeof(Datum) * desc->natts);
+	row->nulls = palloc(sizeof(bool) * desc->natts);
+	heap_deform_tuple(tuple, desc, row->values, row->nulls);
+}
+
+/* Like heap_modify_tuple(), of what has been read already. */
+static HeapTuple
+make_tuple(const MessageRow *row, HeapTuple old)
+{
+	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(row->relation),
+										row->values, row->nulls);
+
+	tuple->t_data->t_ctid = old->t_data->t_ctid;
+	tuple->t_self = old->t_self;
+	tuple->t_tableOid = old->t_tableOid;
+	return tuple;
 }
 
 static const char *
 column_name(MessageRow *row, int column)
 {
 	return NameStr(TupleDescAttr(RelationGetDescr(row->relation),
-								 column - 1)->attname);
+								 column)->attname);
 }
 
 /* Says what is wrong with a column, and shows nothing of the message. */
