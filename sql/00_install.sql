@@ -107,6 +107,12 @@ SELECT to_regclass('public.my_messages'),
 CREATE EXTENSION imp_push;
 SELECT count(*) FROM imp_push.offline_message;
 
+-- What a session has prepared serves an extension that was created anew.
+SELECT count(*) FROM imp_push.plan_messages('{}', now());
+DROP EXTENSION imp_push;
+CREATE EXTENSION imp_push;
+SELECT count(*) FROM imp_push.plan_messages('{}', now());
+
 -- Only its schema will do.
 DROP EXTENSION imp_push;
 CREATE EXTENSION imp_push SCHEMA public;

@@ -133,7 +133,7 @@ FROM imp_push.delivery WHERE message_id > 1000000 AND message_id < 1000007 ORDER
 
 DELETE FROM imp_push.delivery_log;
 
--- A column that somebody has added keeps its value.
+-- The trigger does not fall over columns that it does not know.
 BEGIN;
 ALTER TABLE imp_push.offline_message ADD COLUMN gone int, ADD COLUMN mine text;
 ALTER TABLE imp_push.offline_message DROP COLUMN gone;

@@ -22,7 +22,7 @@ CREATE VIEW pg_temp.read_a_lot AS
 	FROM pg_stat_xact_user_tables now JOIN until_now USING (relid, relname)
 	WHERE now.schemaname = 'imp_push' AND now.idx_tup_fetch - until_now.idx_tup_fetch > 20000;
 
--- As worker/session.c pins it: plans are made once, while the tables may be empty.
+-- As src/session.c pins it: plans are made once, while the tables may be empty.
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;

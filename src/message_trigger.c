@@ -26,7 +26,7 @@
 #include "refuse.h"
 #include "wakeup.h"
 
-/* Columns of imp_push.offline_message, by position; others may follow. */
+/* Columns of imp_push.offline_message, by position. */
 enum MessageColumn
 {
 	COLUMN_ID,
@@ -123,6 +123,8 @@ read_row(MessageRow *row, Relation relation, HeapTuple tuple)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
 
+	if (desc->natts <= COLUMN_QUEUED_XID)
+		elog(ERROR, "unexpected columns of imp_push.offline_message");
 	row->relation = relation;
 	row->values = palloc(sizeof(Datum) * desc->natts);
 	row->nulls = palloc(sizeof(bool) * desc->natts);

@@ -87,9 +87,6 @@ session_pin(void)
 		{"enable_bitmapscan", "off"},
 		{"enable_hashjoin", "off"},
 		{"enable_mergejoin", "off"},
-
-		/* Joins in the order in which they are written (plan.sql). */
-		{"join_collapse_limit", "1"},
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
@@ -225,9 +222,24 @@ session_abort(void)
 	MemoryContextSwitchTo(outer_context);
 }
 
+/* Types of the extension are others once it has been created anew. */
+static bool
+is_prepared_for(SPIPlanPtr plan, int nargs, const Oid *types)
+{
+	for (int i = 0; i < nargs; i++)
+		if (SPI_getargtypeid(plan, i) != types[i])
+			return false;
+	return true;
+}
+
 SPIPlanPtr
 session_plan(SPIPlanPtr *slot, const char *sql, int nargs, Oid *types)
 {
+	if (*slot != NULL && !is_prepared_for(*slot, nargs, types))
+	{
+		SPI_freeplan(*slot);
+		*slot = NULL;
+	}
 	if (*slot == NULL)
 	{
 		SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);

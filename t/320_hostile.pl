@@ -255,7 +255,7 @@ my %settings = (
 	transform_null_equals => 'on', check_function_bodies => 'off', client_encoding => 'LATIN1',
 	client_min_messages => 'debug5', extra_float_digits => '-15', plan_cache_mode => 'force_custom_plan',
 	synchronous_commit => 'remote_apply', enable_indexscan => 'off', enable_indexonlyscan => 'off',
-	enable_nestloop => 'off', enable_seqscan => 'on', from_collapse_limit => '1', join_collapse_limit => '1',
+	enable_nestloop => 'off', enable_seqscan => 'on', from_collapse_limit => '1', join_collapse_limit => '100',
 	work_mem => q{'64kB'}, temp_file_limit => '0', max_stack_depth => q{'100kB'},
 	session_preload_libraries => q{'nowhere'}, local_preload_libraries => q{'nowhere'},
 	force_parallel_mode => 'on', 'imp_push.cancel_reason' => 'recalled');

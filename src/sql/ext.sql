@@ -4,7 +4,7 @@
 -- In C: an expression costs the worker's statement each time that it is made
 -- ready, whether the field is there or not.
 
--- Each takes the object and the key of the field: what is no object has none.
+-- A field is read by its object and its key: what is no object has none.
 
 CREATE FUNCTION imp_push.ext_object(object jsonb, key text) RETURNS jsonb
 LANGUAGE c IMMUTABLE PARALLEL SAFE

@@ -15,10 +15,9 @@
 --
 -- A message that comes alone waits for the statement to be made ready, which
 -- takes longer than running it: for each index, column and expression, whether
--- it is needed or not.  The stages are in parentheses so that each is joined
--- with all that follow (the worker's join_collapse_limit has it stay so): what
--- it has found is then handed in as parameters, and no join copies more columns
--- than the decision needs.
+-- it is needed or not.  So each stage is joined with all that follow, which
+-- stand in the parentheses behind it: what it has found is handed in as
+-- parameters, and no join copies more columns than the decision shows.
 --
 -- Whether a row exists is asked with SELECT true … LIMIT 1: for EXISTS in an
 -- expression the planner may read the whole table into a hash, and does so for
@@ -82,54 +81,56 @@ CREATE FUNCTION imp_push.decide(
 RETURNS SETOF imp_push.decision
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-SELECT m.id, m.msg_id, m.recipient, binding.device_id, binding.certificate,
-	push.check_no,
+SELECT m.id, m.msg_id, m.recipient, d.device_id, d.certificate,
+	d.check_no,
 	CASE
 		-- the usual case says nothing, so that the log stays small
-		WHEN push.check_no IS NULL THEN
-			CASE WHEN push.warnings <> '{}' THEN
-					pg_catalog.jsonb_build_object('text_from', push.text_from,
-						'warnings', push.warnings)
-				WHEN push.text_from NOT LIKE 'display style %' THEN
-					pg_catalog.jsonb_build_object('text_from', push.text_from)
+		WHEN d.check_no IS NULL THEN
+			CASE WHEN d.warnings <> '{}' THEN
+					pg_catalog.jsonb_build_object('text_from', d.text_from,
+						'warnings', d.warnings)
+				WHEN d.text_from NOT LIKE 'display style %' THEN
+					pg_catalog.jsonb_build_object('text_from', d.text_from)
 			END
-		WHEN push.check_no = 6 THEN
-			pg_catalog.jsonb_build_object('message_id', message.earlier_message_id)
-		WHEN push.check_no = 7 THEN person.live_detail
-		WHEN push.check_no = 8 THEN
-			pg_catalog.jsonb_build_object('by', person.silent_by,
-				'until', person.silent_until)
-		WHEN push.check_no IN (9, 10) THEN
-			pg_catalog.jsonb_build_object('mode', person.mode,
-				'mode_from', person.mode_from)
-		WHEN push.check_no IN (12, 13) THEN binding.live_detail
-		WHEN push.check_no = 17 THEN
-			pg_catalog.jsonb_build_object('disabled_at', binding.disabled_at,
-				'disabled_reason', binding.disabled_reason)
+		WHEN d.check_no = 6 THEN
+			pg_catalog.jsonb_build_object('message_id', d.earlier_message_id)
+		WHEN d.check_no = 7 THEN d.live_detail
+		WHEN d.check_no = 8 THEN
+			pg_catalog.jsonb_build_object('by', d.silent_by,
+				'until', d.silent_until)
+		WHEN d.check_no IN (9, 10) THEN
+			pg_catalog.jsonb_build_object('mode', d.mode,
+				'mode_from', d.mode_from)
+		WHEN d.check_no IN (12, 13) THEN d.status_detail
+		WHEN d.check_no = 17 THEN
+			pg_catalog.jsonb_build_object('disabled_at', d.disabled_at,
+				'disabled_reason', d.disabled_reason)
 	END,
-	binding.token, push.payload,
-	CASE WHEN binding.is_voip AND binding.bundle_id NOT LIKE '%.voip'
-		THEN binding.bundle_id || '.voip' ELSE binding.bundle_id END,
-	CASE WHEN binding.is_voip THEN 'voip' WHEN push.background THEN 'background'
+	d.token, d.payload,
+	CASE WHEN d.is_voip AND d.bundle_id NOT LIKE '%.voip'
+		THEN d.bundle_id || '.voip' ELSE d.bundle_id END,
+	CASE WHEN d.is_voip THEN 'voip' WHEN d.background THEN 'background'
 		ELSE 'alert' END,
-	CASE WHEN push.background THEN 5 ELSE 10 END,
+	CASE WHEN d.background THEN 5 ELSE 10 END,
 	-- what has no push may have been over before all times
-	CASE WHEN push.check_no IS NULL THEN pg_catalog.floor(EXTRACT(epoch FROM
-		CASE WHEN binding.is_voip THEN COALESCE(
+	CASE WHEN d.check_no IS NULL THEN pg_catalog.floor(EXTRACT(epoch FROM
+		CASE WHEN d.is_voip THEN COALESCE(
 				CASE WHEN pg_catalog.isfinite(m.expires_at) THEN m.expires_at END,
 				pg_catalog.to_timestamp(0))
-			ELSE message.expires_at END))::bigint END,
-	CASE WHEN NOT binding.is_voip THEN imp_push.collapse_id(
-		COALESCE(NULLIF(imp_push.ext_text(message.apns, 'em_push_collapse_key'), ''),
+			ELSE d.expires_at END))::bigint END,
+	CASE WHEN NOT d.is_voip THEN imp_push.collapse_id(
+		COALESCE(NULLIF(imp_push.ext_text(d.apns, 'em_push_collapse_key'), ''),
 			m.msg_id)) END,
-	imp_push.apns_id(m.recipient, m.msg_id, binding.device_id, binding.certificate),
-	message.expires_at, m.created_at
+	imp_push.apns_id(m.recipient, m.msg_id, d.device_id, d.certificate),
+	d.expires_at, m.created_at
 FROM unnest(messages, devices, certificates)
 		AS m(id, recipient, sender, chat_type, conversation_id, msg_id, type,
 			body, sender_name, ext, translations, created_at, expires_at,
 			queued_xid, device_id, certificate)
 -- Section 3, the checks of the message.
-CROSS JOIN (LATERAL (
+CROSS JOIN LATERAL (
+SELECT message.apns, message.expires_at, message.earlier_message_id, of_person.*
+FROM (
 	SELECT LEAST(m.expires_at, m.created_at + s.push_ttl) AS expires_at,
 		imp_push.ext_object(m.ext, 'em_apns_ext') AS apns,
 		imp_push.ext_object(m.ext, 'em_push_ext') AS push,
@@ -161,15 +162,12 @@ CROSS JOIN (LATERAL (
 	OFFSET 0
 ) message
 -- The checks of the user.
-CROSS JOIN (LATERAL (
+CROSS JOIN LATERAL (
+SELECT person.live_detail, person.mode, person.mode_from, person.silent_by,
+	person.silent_until, of_binding.*
+FROM (
 	SELECT COALESCE(p.display_style, 'simple') AS display_style,
 		COALESCE(p.language, message.default_language) AS language, p.template,
-		imp_push.ext_shown(COALESCE(NULLIF(m.sender_name, ''),
-			CASE WHEN message.failed IS NULL AND live.device_id IS NULL THEN (
-				SELECT NULLIF(n.nickname, '')
-				FROM imp_push.user_profile n
-				WHERE n.user_id = m.sender) END,
-			m.sender)) AS shown_sender,
 		CASE
 			WHEN message.failed IS NOT NULL THEN message.failed
 			WHEN live.device_id IS NOT NULL THEN 7
@@ -222,7 +220,11 @@ CROSS JOIN (LATERAL (
 -- The checks of the binding up to 17.  A message without a verdict meets each
 -- binding of its recipient, an attempt at a binding only that one; that there
 -- is none at all, 11, shows here as well.
-CROSS JOIN (LATERAL (
+CROSS JOIN LATERAL (
+SELECT binding.device_id, binding.certificate, binding.token, binding.bundle_id,
+	binding.is_voip, binding.status_detail, binding.disabled_at,
+	binding.disabled_reason, push.*
+FROM (
 	SELECT COALESCE(b.device_id, m.device_id) AS device_id,
 		COALESCE(b.certificate, m.certificate) AS certificate,
 		b.token, b.bundle_id, b.sound, b.mutable_content, b.enabled, b.is_voip,
@@ -244,7 +246,7 @@ CROSS JOIN (LATERAL (
 		CASE WHEN b.status IN ('kicked', 'online') THEN
 			pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
 				'session', b.session, 'node', b.node, 'since', b.changed_at))
-			END AS live_detail,
+			END AS status_detail,
 		b.disabled_at, b.disabled_reason
 	FROM (VALUES (true)) always
 		LEFT JOIN LATERAL (
@@ -350,7 +352,7 @@ CROSS JOIN LATERAL (
 			LEFT JOIN LATERAL (
 				SELECT x.*
 				FROM imp_push.words(
-					m.recipient, m.sender, person.shown_sender, message.is_group,
+					m.recipient, m.sender, m.sender_name, message.is_group,
 					m.type, m.body, m.translations, message.apns, message.push,
 					message.templates, person.display_style, kind.language,
 					person.template, message.advanced_features, kind.fallback,
@@ -361,7 +363,10 @@ CROSS JOIN LATERAL (
 		OFFSET 0
 	) rendered
 	OFFSET 0
-) push)));
+) push
+OFFSET 0) of_binding
+OFFSET 0) of_person
+OFFSET 0) d;
 END;
 COMMENT ON FUNCTION imp_push.decide(imp_push.offline_message[], text[], text[], timestamptz) IS
 	'the policy: for each message one row, or one for each binding; check_no NULL is a push, otherwise the first check that fails.  devices and certificates name for each message the one binding to attempt, or are NULL for a first attempt at all of them';

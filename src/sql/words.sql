@@ -72,17 +72,19 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT
 		CASE WHEN found.title IS NOT NULL THEN imp_push.fill_template(
-				found.title, found.title_args, sender_name, said, found.dynamic_from)
+				found.title, found.title_args, who.name, said,
+				COALESCE(found.dynamic_from, who.name))
 			ELSE COALESCE(here.title, imp_push.builtin_word(
 				vocabulary, words.language, default_language, 'title'))
 		END,
 		CASE WHEN found.content IS NOT NULL THEN imp_push.fill_template(
-				found.content, found.content_args, sender_name, said, found.dynamic_from)
+				found.content, found.content_args, who.name, said,
+				COALESCE(found.dynamic_from, who.name))
 			WHEN here.content IS NOT NULL THEN here.content
 			WHEN display_style = 'summary' THEN imp_push.fill_summary(
 				imp_push.builtin_word(
 					vocabulary, words.language, default_language, 'summary'),
-				sender_name, said)
+				who.name, said)
 			ELSE imp_push.builtin_word(
 				vocabulary, words.language, default_language, 'body')
 		END,
@@ -142,8 +144,8 @@ BEGIN ATOMIC
 					 WHERE r.user_id = words.recipient AND r.contact_id = words.sender),
 					CASE WHEN is_group THEN
 						NULLIF(imp_push.ext_shown(
-							imp_push.ext_text(push, 'group_user_nickname')), '') END,
-					sender_name) AS dynamic_from
+							imp_push.ext_text(push, 'group_user_nickname')), '') END)
+					AS dynamic_from
 			FROM (
 				SELECT leveled.*, CASE WHEN leveled.level = 1
 						THEN templates -> 'directed_template'
@@ -168,7 +170,18 @@ BEGIN ATOMIC
 			) t
 			WHERE t.name IS NOT NULL
 			OFFSET 0
-		) found ON true;
+		) found ON true
+		-- looked up only where it is shown
+		CROSS JOIN LATERAL (
+			SELECT CASE WHEN found.name IS NOT NULL OR display_style = 'summary'
+				THEN imp_push.ext_shown(COALESCE(
+					NULLIF(words.sender_name, ''),
+					(SELECT NULLIF(n.nickname, '')
+					 FROM imp_push.user_profile n
+					 WHERE n.user_id = words.sender),
+					words.sender)) END AS name
+			OFFSET 0
+		) who;
 END;
 COMMENT ON FUNCTION imp_push.words(text, text, text, boolean, text, text, jsonb, jsonb, jsonb, jsonb, text, text, text, boolean, text, jsonb) IS
 	'title and body of a notification for one recipient, where they come from, and warnings';

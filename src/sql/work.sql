@@ -72,7 +72,7 @@ RETURNS SETOF imp_push.planned_push
 LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'imp_push_plan_messages';
 COMMENT ON FUNCTION imp_push.plan_messages(bigint[], timestamptz) IS
-	'plans new messages: writes the outcome of those who get nothing, returns the pushes';
+	'plans new messages, as the statement that calls it sees them: writes the outcome of those who get nothing, returns the pushes';
 
 -- A message that nobody has sent, to nobody: whatever is wrong if this fails, it
 -- is not wrong with one message.
