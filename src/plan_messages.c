@@ -121,7 +121,7 @@ compare_recipients(const void *left, const void *right)
  * The rows of SPI's table, a message and its recipient each, as an array: by
  * recipient, as the indexes have them, so that neighbours are found on pages
  * that are in the processor's cache (measured with 100,000 people and pages of
- * 1,000: 15 % of planning).  A recipient's messages stay in their order.
+ * 1,000: a tenth of planning).  A recipient's messages stay in their order.
  */
 static Datum
 messages_by_recipient(const SPITupleTable *table, uint64 count)
