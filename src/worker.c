@@ -44,7 +44,7 @@
 #include "yield.h"
 
 /* Messages planned in one go, and how much room makes that worth while. */
-#define PAGE_SIZE 512
+#define PAGE_SIZE 256
 #define PAGE_MIN 32
 
 /* After an error of the moment. */
