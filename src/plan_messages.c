@@ -4,9 +4,9 @@
  *		written down.
  *
  * SQL decides, and writes, in another statement, if there is anything to be
- * written: most messages are pushed to all of their bindings.  Knows the
- * columns of a decision and nothing of the policy.  The worker calls it, and
- * imp_push.plan_messages() for all others.
+ * written: most messages are pushed to all of their bindings.  Owns the columns
+ * of a decision, and must never know anything of the policy.  The worker calls
+ * it, and imp_push.plan_messages() for all others.
  */
 #include "postgres.h"
 

@@ -23,8 +23,8 @@ my $node = new_node(
 		imp_push.max_in_flight = $in_flight");
 
 # Inserts for everybody, and calls the fault when part of it has arrived, which
-# returns when the server is back.  All is over before the next round, so that what comes twice was in flight.
-# Returns how much that was.
+# returns when the server is back.  All is over before the next round, so that
+# what comes twice was in flight.  Returns how much that was.
 sub strike
 {
 	my ($round, $fault) = @_;
