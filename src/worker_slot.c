@@ -17,6 +17,7 @@
 
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "postmaster/bgworker.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -221,11 +222,23 @@ has_worker(Oid database)
  * An on_shmem_exit callback, and registered before the process enters its
  * database: so it runs after the process has gone from the array of
  * processes, and whoever sees the slot free finds the database without it.
+ *
+ * If the postmaster restarts us, the launcher must not: with two registered,
+ * one would wait in vain for the other and take up a background worker.
  */
 static void
 free_slot(int code, Datum arg)
 {
+	DatabaseMark *mark;
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mark = find_mark(my_slot->database);
+	if (mark != NULL && code != 0 &&
+		MyBgworkerEntry->bgw_restart_time != BGW_NEVER_RESTART)
+	{
+		mark->start = false;
+		drop_idle_mark(mark);
+	}
 	my_slot->database = InvalidOid;
 	my_slot->pid = 0;
 	pg_atomic_write_u32(&my_slot->armed, 0);

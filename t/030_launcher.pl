@@ -12,7 +12,7 @@ use Test::More;
 my $node = new_node(
 	'main',
 	databases => 'postgres, second, "Mixed Case"',
-	conf => "restart_after_crash = on\n");
+	conf => "restart_after_crash = on\nlog_min_messages = debug1\n");
 my $message = 0;
 
 sub create_app
@@ -66,6 +66,16 @@ sub gone
 sub logged
 {
 	return PostgreSQL::Test::Utils::slurp_file($node->logfile);
+}
+
+# How often a worker was registered for a database.
+sub registered
+{
+	my ($database) = @_;
+
+	return scalar(() = logged() =~
+		  /registering background worker "imp_push worker of database $database"/g
+	);
 }
 
 sub launcher
@@ -156,6 +166,7 @@ $node->psql('extra', 'SELECT imp_push.start()');
 is(working('extra'), $worker, 'start() again starts no other');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($worker, 10000)");
 isnt(working('extra'), $worker, 'its worker comes back when terminated');
+is(registered('extra'), 1, 'and only the postmaster brings it back');
 $node->safe_psql('postgres', 'ALTER DATABASE extra RENAME TO more');
 working('more', 'and after a RENAME');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE more');
