@@ -59,12 +59,14 @@ typedef struct MessageRow
 	Relation	relation;
 	Datum	   *values;
 	bool	   *nulls;
+	bool		changed;		/* not what the tuple says */
 } MessageRow;
 
 PG_FUNCTION_INFO_V1(offline_message_before_write);
 
 static void read_row(MessageRow *row, Relation relation, HeapTuple tuple);
 static HeapTuple make_tuple(const MessageRow *row, HeapTuple old);
+static void set_column(MessageRow *row, int column, Datum value);
 static void check_row(MessageRow *row);
 static void check_number(MessageRow *row);
 static void check_id(MessageRow *row, int column);
@@ -107,15 +109,17 @@ offline_message_before_write(PG_FUNCTION_ARGS)
 	{
 		/*
 		 * Whatever the INSERT said: a restore brings the numbers of another
-		 * cluster.
+		 * cluster.  The column's default is this very number, so that there
+		 * is nothing to change for those who leave it out.
 		 */
 		queued_xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 		wakeup_request();
 	}
 
-	row.values[COLUMN_QUEUED_XID] = queued_xid;
-	row.nulls[COLUMN_QUEUED_XID] = false;
-	return PointerGetDatum(make_tuple(&row, tuple));
+	if (row.nulls[COLUMN_QUEUED_XID] ||
+		DatumGetInt64(row.values[COLUMN_QUEUED_XID]) != DatumGetInt64(queued_xid))
+		set_column(&row, COLUMN_QUEUED_XID, queued_xid);
+	return PointerGetDatum(row.changed ? make_tuple(&row, tuple) : tuple);
 }
 
 static void
@@ -126,6 +130,7 @@ read_row(MessageRow *row, Relation relation, HeapTuple tuple)
 	if (desc->natts <= COLUMN_QUEUED_XID)
 		elog(ERROR, "unexpected columns of imp_push.offline_message");
 	row->relation = relation;
+	row->changed = false;
 	row->values = palloc(sizeof(Datum) * desc->natts);
 	row->nulls = palloc(sizeof(bool) * desc->natts);
 	heap_deform_tuple(tuple, desc, row->values, row->nulls);
@@ -142,6 +147,14 @@ make_tuple(const MessageRow *row, HeapTuple old)
 	tuple->t_self = old->t_self;
 	tuple->t_tableOid = old->t_tableOid;
 	return tuple;
+}
+
+static void
+set_column(MessageRow *row, int column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
+	row->changed = true;
 }
 
 static const char *
@@ -241,10 +254,7 @@ check_conversation(MessageRow *row)
 					  "Allowed are chat, groupchat and chatroom.", NULL);
 
 	if (row->nulls[COLUMN_CONVERSATION_ID] && single)
-	{
-		row->values[COLUMN_CONVERSATION_ID] = row->values[COLUMN_SENDER];
-		row->nulls[COLUMN_CONVERSATION_ID] = false;
-	}
+		set_column(row, COLUMN_CONVERSATION_ID, row->values[COLUMN_SENDER]);
 	if (row->nulls[COLUMN_CONVERSATION_ID])
 		refuse_column(row, COLUMN_CONVERSATION_ID,
 					  "A message to a group or chat room must name it here.",

@@ -24,8 +24,8 @@
  * A stream: so many pushes in such a time (microseconds), or more than can be
  * kept up with
  */
-#define STREAM 250
-#define STREAM_TIME (INT64CONST(250) * 1000)
+#define STREAM 100
+#define STREAM_TIME (INT64CONST(100) * 1000)
 
 /* Who waits for such a part of the time for which he runs is not alone. */
 #define BUSY_PART 8

@@ -20,7 +20,7 @@ CREATE TABLE imp_push.offline_message (
 	translations	jsonb NOT NULL DEFAULT '{}',
 	created_at		timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	expires_at		timestamptz,
-	queued_xid		xid8 NOT NULL,
+	queued_xid		xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	UNIQUE (msg_id, recipient)
 );
 -- The conditions, which always hold, keep these from being taken to look up an
