@@ -123,7 +123,16 @@ SELECT m.id, m.msg_id, m.recipient, d.device_id, d.certificate,
 			m.msg_id)) END,
 	imp_push.apns_id(m.recipient, m.msg_id, d.device_id, d.certificate),
 	d.expires_at, m.created_at
-FROM unnest(messages, devices, certificates)
+FROM (
+		-- read once, the texts without compression
+		SELECT o.push_ttl, o.push_cmd, o.multi_device_policy,
+			o.advanced_features, o.force_bypasses_mode, o.default_time_zone,
+			imp_push.language_key(o.default_language) AS fallback,
+			o.default_language, v.texts || '{}' AS texts
+		FROM imp_push.settings o, imp_push.vocabulary v
+		OFFSET 0
+	) s
+	CROSS JOIN unnest(messages, devices, certificates)
 		AS m(id, recipient, sender, chat_type, conversation_id, msg_id, type,
 			body, sender_name, ext, translations, created_at, expires_at,
 			queued_xid, device_id, certificate)
@@ -147,10 +156,8 @@ FROM (
 			WHEN at > LEAST(m.expires_at, m.created_at + s.push_ttl) THEN 5
 			WHEN before.message_id IS NOT NULL THEN 6
 		END AS failed,
-		before.message_id AS earlier_message_id,
-		s.multi_device_policy, s.advanced_features, s.force_bypasses_mode,
-		s.default_time_zone, s.default_language
-	FROM imp_push.settings s
+		before.message_id AS earlier_message_id
+	FROM (VALUES (true)) always
 		LEFT JOIN LATERAL (
 			SELECT l.message_id
 			FROM imp_push.delivery_log l
@@ -167,12 +174,12 @@ SELECT person.live_detail, person.mode, person.mode_from, person.silent_by,
 	person.silent_until, of_binding.*
 FROM (
 	SELECT COALESCE(p.display_style, 'simple') AS display_style,
-		COALESCE(p.language, message.default_language) AS language, p.template,
+		COALESCE(p.language, s.default_language) AS language, p.template,
 		CASE
 			WHEN message.failed IS NOT NULL THEN message.failed
 			WHEN live.device_id IS NOT NULL THEN 7
 			WHEN quiet.silent AND NOT message.is_forced THEN 8
-			WHEN message.is_forced AND message.force_bypasses_mode THEN NULL
+			WHEN message.is_forced AND s.force_bypasses_mode THEN NULL
 			WHEN quiet.mode = 'none' THEN 9
 			WHEN quiet.mode = 'mention_only' AND NOT imp_push.ext_mentions(
 					COALESCE(imp_push.ext_mention_list(m.ext, 'em_at_list'),
@@ -190,7 +197,7 @@ FROM (
 					'node', o.node, 'since', o.changed_at)) AS detail
 			FROM imp_push.live_device(at) o
 			WHERE message.failed IS NULL
-				AND message.multi_device_policy = 'all_offline'
+				AND s.multi_device_policy = 'all_offline'
 				AND o.user_id = m.recipient
 			ORDER BY o.device_id
 			LIMIT 1
@@ -209,9 +216,9 @@ FROM (
 							CASE m.chat_type WHEN 'chat' THEN m.sender
 								ELSE m.conversation_id END
 				CROSS JOIN LATERAL imp_push.dnd_rule(at, app, conversation,
-					p.time_zone, message.default_time_zone) rule
+					p.time_zone, s.default_time_zone) rule
 			WHERE message.failed IS NULL AND live.device_id IS NULL
-				AND message.advanced_features
+				AND s.advanced_features
 				AND COALESCE(app.user_id, conversation.user_id) IS NOT NULL
 			LIMIT 1
 		) quiet ON true
@@ -337,16 +344,14 @@ CROSS JOIN LATERAL (
 				CASE WHEN binding.is_voip THEN 5120 ELSE 4096 END)
 			END AS payload
 		FROM (
-				SELECT v.texts,
+				SELECT
 					imp_push.language_key(person.language) AS language,
-					imp_push.language_key(message.default_language) AS fallback,
 					COALESCE(NOT binding.is_voip
 						AND imp_push.ext_flag(message.apns, 'em_push_content_available')
 						AND COALESCE(imp_push.ext_text(message.apns, 'em_push_title'),
 							imp_push.ext_text(message.push, 'title')) = ''
 						AND COALESCE(imp_push.ext_text(message.apns, 'em_push_content'),
 							imp_push.ext_text(message.push, 'content')) = '', false) AS background
-				FROM imp_push.vocabulary v
 				OFFSET 0
 			) kind
 			LEFT JOIN LATERAL (
@@ -355,8 +360,8 @@ CROSS JOIN LATERAL (
 					m.recipient, m.sender, m.sender_name, message.is_group,
 					m.type, m.body, m.translations, message.apns, message.push,
 					message.templates, person.display_style, kind.language,
-					person.template, message.advanced_features, kind.fallback,
-					kind.texts) x
+					person.template, s.advanced_features, s.fallback,
+					s.texts) x
 				WHERE binding.failed IS NULL
 				LIMIT 1
 			) w ON true

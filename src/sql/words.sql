@@ -157,10 +157,16 @@ BEGIN ATOMIC
 							(highest.template).name) AS level
 					FROM (
 						SELECT COALESCE(
-							(SELECT t FROM imp_push.template t WHERE t.name = here.names[1]),
-							(SELECT t FROM imp_push.template t WHERE t.name = here.names[2]),
-							(SELECT t FROM imp_push.template t WHERE t.name = here.names[3]),
-							(SELECT t FROM imp_push.template t WHERE t.name = here.names[4]))
+							CASE WHEN here.names[1] IS NOT NULL THEN
+								(SELECT t FROM imp_push.template t WHERE t.name = here.names[1]) END,
+							CASE WHEN here.names[2] IS NOT NULL THEN
+								(SELECT t FROM imp_push.template t WHERE t.name = here.names[2]) END,
+							CASE WHEN here.names[3] IS NOT NULL THEN
+								(SELECT t FROM imp_push.template t WHERE t.name = here.names[3]) END,
+							CASE display_style WHEN 'summary' THEN
+								(SELECT t FROM imp_push.template t WHERE t.name = 'detail')
+							ELSE
+								(SELECT t FROM imp_push.template t WHERE t.name = 'default') END)
 							AS template
 						WHERE with_templates
 						OFFSET 0
