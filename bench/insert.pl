@@ -1,8 +1,8 @@
 # insert.pl: what an inserting session pays.
 #
 # pgbench, one-row commits, fsync on, into three tables: without anything of
-# ours, with a trigger that calls pg_notify, and imp_push's with the worker
-# delivering.  And INSERT … SELECT of 10,000 rows.  Interleaved.
+# ours, with a trigger that calls pg_notify while somebody listens, and imp_push's
+# with the worker delivering.  And INSERT … SELECT of 10,000 rows.  Interleaved.
 #
 # The clock runs when all clients are connected and inserting; rows are counted
 # by the table's sequence.  The worker and the sink share the machine with the
@@ -34,6 +34,7 @@ my %table = (
 	'imp_push, stopped' => 'imp_push.offline_message',
 	'imp_push' => 'imp_push.offline_message');
 my @peers = ('plain', 'pg_notify', 'imp_push, stopped', 'imp_push');
+my $listener;
 my %rate;
 my %lag;     # load → figure → values
 
@@ -59,7 +60,8 @@ END_SCRIPT
 	return $file;
 }
 
-# Empty tables and, for imp_push, a worker that is connected.
+# Empty tables and, for imp_push, a worker that is connected; for pg_notify
+# somebody who listens, as there is wherever it is used.
 sub prepare
 {
 	my ($peer) = @_;
@@ -67,6 +69,11 @@ sub prepare
 	fresh_messages('imp_push.offline_message', 100, 'warm-');
 	psql("TRUNCATE $table{$peer}") if $peer !~ /^imp_push/;
 	push_cost(100, stay => 1) if $peer eq 'imp_push';
+	if ($peer eq 'pg_notify')
+	{
+		$listener = spawn_program('listener', {}, 'bench/listener', '--channel', 'push');
+		wait_until('the listener', sub { -s logfile('listener') });
+	}
 	return;
 }
 
@@ -76,6 +83,7 @@ sub finish
 {
 	my ($peer, $load, $from, $to) = @_;
 
+	stop_program($listener) if $peer eq 'pg_notify';
 	return if $peer ne 'imp_push';
 	wait_until(
 		'what is left of the load',
@@ -220,7 +228,7 @@ report(
 	rows => \@rows,
 	notes => [
 		'plain: the same table without our columns and triggers',
-		'pg_notify: that table with a trigger that calls pg_notify()',
+		'pg_notify: that table with a trigger that calls pg_notify(); one session listens',
 		'imp_push: the worker delivers, and shares the machine with the sessions;',
 		'stopped: it does not, so that only what is added to an INSERT counts'
 	]);
