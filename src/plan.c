@@ -33,7 +33,8 @@
 
 /* look_up is a constant: the plan has no more than is wanted. */
 #define PAGE(look_up) \
-	"SELECT " STARTED ", look.now::text, n.id, n.queued_xid, n.settled" \
+	"SELECT " STARTED ", look.now::text, n.id, n.queued_xid, n.settled," \
+	" n.recipient" \
 	" FROM imp_push.control c" \
 	" CROSS JOIN LATERAL (SELECT coalesce($2::pg_snapshot," \
 	"  pg_catalog.pg_current_snapshot()) AS now OFFSET 0) look" \
@@ -41,8 +42,16 @@
 	"  $1::pg_snapshot, look.now, $3, $4, $5, " look_up ") n ON c.started"
 enum
 {
-	PAGE_SNAPSHOT = 3, PAGE_ID, PAGE_XID, PAGE_SETTLED
+	PAGE_SNAPSHOT = 3, PAGE_ID, PAGE_XID, PAGE_SETTLED, PAGE_RECIPIENT
 };
+
+/*
+ * So many new messages are read at once, and then planned by recipient, as the
+ * indexes have them: neighbours are found on pages that are in the processor's
+ * cache.  Measured with 100,000 people: 94 µs of the worker's time a push with
+ * 256, 77 with 2,048, 74 with this.
+ */
+#define READ_AHEAD 4096
 
 /* Where reading goes on after a page. */
 typedef struct PageEnd
@@ -60,8 +69,8 @@ static Work page;
 static bool page_is_full;
 static TimestampTz next_due = DT_NOBEGIN;
 
-static PlanResult next_page(int max);
-static bool read_page(int max, PageEnd *end);
+static PlanResult next_page(void);
+static bool read_page(PageEnd *end);
 static PlanResult read_due(int max, Work *work);
 static PlanResult read_probes(Work *work, const char **certificates, int n);
 static PlanResult run_due(int max, const char **probed,
@@ -85,21 +94,21 @@ PlanResult
 plan_new(int max, void (*submit) (Push *push))
 {
 	PlanResult	result;
-	int			found;
+	int			before;
 
-	/* What could not be planned a moment ago comes first. */
-	result = page.next < page.count ? plan_started() : next_page(max);
+	/* What has been read comes first. */
+	result = page.next < page.count ? plan_started() : next_page();
 	if (result != PLAN_NOTHING)
 		return result;
 
-	found = page.count;
-	if (!work_plan(&page, submit))
+	before = page.next;
+	if (!work_plan(&page, max, submit))
 		return PLAN_FAILED;
-	status_planned(found);
-	if (page_is_full)
+	status_planned(page.next - before);
+	if (page.next < page.count || page_is_full)
 		return PLAN_MORE;
 	cursor_end();
-	return found > 0 ? PLAN_SOME : PLAN_NOTHING;
+	return page.count > 0 ? PLAN_SOME : PLAN_NOTHING;
 }
 
 void
@@ -175,7 +184,7 @@ plan_started(void)
  * transaction.
  */
 static PlanResult
-next_page(int max)
+next_page(void)
 {
 	volatile PlanResult result = PLAN_NOT_STARTED;
 	PageEnd		end = {0};
@@ -188,7 +197,7 @@ next_page(int max)
 
 		if (state == SESSION_READY)
 		{
-			if (read_page(max, &end))
+			if (read_page(&end))
 				result = PLAN_NOTHING;
 			if (page.count == 0 || trial_comes_first(&page))
 				session_commit();
@@ -208,7 +217,7 @@ next_page(int max)
 
 	if (result == PLAN_NOTHING && end.rows > 0)
 		cursor_advance(end.xid, end.id);
-	page_is_full = end.rows == max;
+	page_is_full = end.rows == READ_AHEAD;
 	return result;
 }
 
@@ -223,12 +232,49 @@ has_outcomes(void)
 									  SPI_tuptable->tupdesc, 1, &isnull));
 }
 
+/* A message as it was read. */
+typedef struct NewMessage
+{
+	Datum		id;
+	text	   *recipient;
+	int			place;
+} NewMessage;
+
+/* A recipient's messages stay in their order. */
+static int
+compare_messages(const void *left, const void *right)
+{
+	const NewMessage *a = (const NewMessage *) left;
+	const NewMessage *b = (const NewMessage *) right;
+	int			a_length = VARSIZE_ANY_EXHDR(a->recipient);
+	int			b_length = VARSIZE_ANY_EXHDR(b->recipient);
+	int			order = memcmp(VARDATA_ANY(a->recipient),
+							   VARDATA_ANY(b->recipient),
+							   Min(a_length, b_length));
+
+	if (order != 0)
+		return order;
+	if (a_length != b_length)
+		return a_length < b_length ? -1 : 1;
+	return a->place < b->place ? -1 : 1;
+}
+
+static void
+fill_page(NewMessage *messages, int n)
+{
+	qsort(messages, n, sizeof(NewMessage), compare_messages);
+	page.message_ids = MemoryContextAlloc(page_context, sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		page.message_ids[i] = messages[i].id;
+	page.count = n;
+}
+
 /*
  * Reads a page; false if the database is stopped.  It may come out empty
  * although there is more: what has an outcome already is passed over.
  */
 static bool
-read_page(int max, PageEnd *end)
+read_page(PageEnd *end)
 {
 	static SPIPlanPtr plan = NULL;
 	static SPIPlanPtr look_up_plan = NULL;
@@ -237,6 +283,8 @@ read_page(int max, PageEnd *end)
 	Datum		args[5];
 	char		nulls[] = "     ";
 	bool		begins = cursor_reading() == NULL;
+	NewMessage *messages;
+	int			n = 0;
 	bool		isnull;
 
 	if (begins)
@@ -248,7 +296,7 @@ read_page(int max, PageEnd *end)
 	args[1] = begins ? (Datum) 0 : CStringGetTextDatum(cursor_now());
 	args[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(begins ? 0 : cursor_after_xid));
 	args[3] = Int64GetDatum(begins ? 0 : cursor_after_id);
-	args[4] = Int32GetDatum(max);
+	args[4] = Int32GetDatum(READ_AHEAD);
 	SPI_execute_plan(look_up ?
 					 session_plan(&look_up_plan, PAGE("true"), 5, types) :
 					 session_plan(&plan, PAGE("false"), 5, types),
@@ -260,7 +308,7 @@ read_page(int max, PageEnd *end)
 								  SPI_tuptable->tupdesc, PAGE_SNAPSHOT));
 
 	page.generation = cursor_reading();
-	page.message_ids = MemoryContextAlloc(page_context, sizeof(Datum) * max);
+	messages = palloc(sizeof(NewMessage) * SPI_processed);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -274,9 +322,16 @@ read_page(int max, PageEnd *end)
 		end->rows++;
 		end->xid = U64FromFullTransactionId(DatumGetFullTransactionId(xid));
 		end->id = DatumGetInt64(id);
-		if (!DatumGetBool(SPI_getbinval(row, desc, PAGE_SETTLED, &isnull)))
-			page.message_ids[page.count++] = id;
+		if (DatumGetBool(SPI_getbinval(row, desc, PAGE_SETTLED, &isnull)))
+			continue;
+		messages[n].id = id;
+		messages[n].recipient = DatumGetTextPP(SPI_getbinval(row, desc,
+															 PAGE_RECIPIENT,
+															 &isnull));
+		messages[n].place = n;
+		n++;
 	}
+	fill_page(messages, n);
 	return true;
 }
 
@@ -342,7 +397,7 @@ run_due(int max, const char **probed, void (*submit) (Push *push))
 
 	if (result != PLAN_SOME && result != PLAN_MORE)
 		return result;
-	return work_plan(work, submit) ? result : PLAN_FAILED;
+	return work_plan(work, max, submit) ? result : PLAN_FAILED;
 }
 
 /* Circuits that are open, and what else holds back what waits for it */

@@ -34,33 +34,34 @@ static struct
 }			doubts[DOUBTS];
 static int	doubt_count = 0;
 
-static bool plan_slices(Work *work, void (*submit) (Push *push));
+static bool plan_slices(Work *work, int end, void (*submit) (Push *push));
 static int	try_slice(Work *work, int size, void (*submit) (Push *push));
 static bool plan_slice(Work *work, int size, dlist_head *pushes);
 static bool may_be_the_message(int sqlstate);
 static bool is_at_fault(Datum message_id, int sqlstate);
 static void forget_doubts(const Datum *message_ids, int n);
-static void move_to_end(Work *work);
+static void move_to_end(Work *work, int end);
 static bool end_message(Work *work, const char *reason);
 
 bool
-work_plan(Work *work, void (*submit) (Push *push))
+work_plan(Work *work, int max, void (*submit) (Push *push))
 {
-	bool		done = plan_slices(work, submit);
+	int			end = work->next + Min(max, work->count - work->next);
+	bool		done = plan_slices(work, end, submit);
 
 	trial_over();
 	return done;
 }
 
 static bool
-plan_slices(Work *work, void (*submit) (Push *push))
+plan_slices(Work *work, int end, void (*submit) (Push *push))
 {
-	int			slice = work->count;
+	int			slice = end - work->next;
 	int			moved = 0;		/* to the end, since something was planned */
 
-	while (work->next < work->count)
+	while (work->next < end)
 	{
-		int			size = trial_size(work, Min(slice, work->count - work->next));
+		int			size = trial_size(work, Min(slice, end - work->next));
 		int			sqlstate;
 
 		if (trial_condemns(work))
@@ -95,8 +96,8 @@ plan_slices(Work *work, void (*submit) (Push *push))
 		}
 		else
 		{
-			move_to_end(work);
-			if (++moved >= work->count - work->next)
+			move_to_end(work, end);
+			if (++moved >= end - work->next)
 				return false;
 		}
 	}
@@ -332,9 +333,9 @@ rotate(Datum *values, int n)
 
 /* What is to be planned next is to be planned last. */
 static void
-move_to_end(Work *work)
+move_to_end(Work *work, int end)
 {
-	int			left = work->count - work->next;
+	int			left = end - work->next;
 
 	rotate(work->message_ids + work->next, left);
 	if (work->generation != NULL)

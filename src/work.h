@@ -27,11 +27,11 @@ typedef struct Work
 } Work;
 
 /*
- * Plans all of it, a slice a transaction, and hands over the pushes of each
- * slice after its commit.  A slice that raises an error is halved, down to
- * the one that is at fault, which ends as failed.  Returns false if an error
- * was of the moment; work->next then says how far it came.
+ * Plans the next max elements, a slice a transaction, and hands over the pushes
+ * of each slice after its commit.  A slice that raises an error is halved, down
+ * to the one that is at fault, which ends as failed.  work->next says how far it
+ * came; false: no further, for an error was of the moment.
  */
-extern bool work_plan(Work *work, void (*submit) (Push *push));
+extern bool work_plan(Work *work, int max, void (*submit) (Push *push));
 
 #endif							/* IMP_WORK_H */

@@ -278,7 +278,7 @@ COMMENT ON FUNCTION imp_push.has_outcomes() IS
 CREATE FUNCTION imp_push.next_messages(seen pg_snapshot, now pg_snapshot,
 									   after_xid xid8, after_id bigint,
 									   max int, look_up boolean)
-RETURNS TABLE (id bigint, queued_xid xid8, settled boolean)
+RETURNS TABLE (id bigint, queued_xid xid8, settled boolean, recipient text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT page.id, page.queued_xid,
@@ -292,7 +292,8 @@ BEGIN ATOMIC
 			(SELECT true FROM imp_push.waiting w
 			 WHERE w.message_id = page.id
 			 LIMIT 1),
-			false)
+			false),
+		page.recipient
 	FROM (
 		(SELECT m.id, m.queued_xid, m.recipient, m.msg_id
 		 FROM pg_catalog.pg_snapshot_xip(seen) AS under_way(xid)
