@@ -72,7 +72,7 @@ sub prepare
 	if ($peer eq 'pg_notify')
 	{
 		$listener = spawn_program('listener', {}, 'bench/listener', '--channel', 'push');
-		wait_until('the listener', sub { -s logfile('listener') });
+		wait_until('the listener', sub { logged('listener') =~ /^listening/m });
 	}
 	return;
 }

@@ -53,9 +53,13 @@ enum
  */
 #define READ_AHEAD 4096
 
+/* While the worker recovers: each is looked up in the log. */
+#define READ_AHEAD_RECOVERING 512
+
 /* Where reading goes on after a page. */
 typedef struct PageEnd
 {
+	int			max;
 	int			rows;
 	uint64		xid;
 	int64		id;
@@ -64,7 +68,7 @@ typedef struct PageEnd
 static MemoryContext page_context;	/* the page of new messages */
 static MemoryContext due_context;	/* the page of waiting pushes */
 
-/* Survives an error of the moment. */
+/* Stays until it has been planned to its end. */
 static Work page;
 static bool page_is_full;
 static TimestampTz next_due = DT_NOBEGIN;
@@ -95,6 +99,7 @@ plan_new(int max, void (*submit) (Push *push))
 {
 	PlanResult	result;
 	int			before;
+	bool		done;
 
 	/* What has been read comes first. */
 	result = page.next < page.count ? plan_started() : next_page();
@@ -102,9 +107,10 @@ plan_new(int max, void (*submit) (Push *push))
 		return result;
 
 	before = page.next;
-	if (!work_plan(&page, max, submit))
-		return PLAN_FAILED;
+	done = work_plan(&page, max, submit);
 	status_planned(page.next - before);
+	if (!done)
+		return PLAN_FAILED;
 	if (page.next < page.count || page_is_full)
 		return PLAN_MORE;
 	cursor_end();
@@ -179,9 +185,9 @@ plan_started(void)
 
 /*
  * Reads the next page, and forgets the one before.  The place in the queue
- * moves on when it is safe in memory.  It is planned in the same transaction,
- * if nothing has to be written down before: a single message waits for each
- * transaction.
+ * moves on when it is safe in memory.  Its first slice is planned in the same
+ * transaction, if nothing has to be written down before: a single message waits
+ * for each transaction.
  */
 static PlanResult
 next_page(void)
@@ -217,7 +223,7 @@ next_page(void)
 
 	if (result == PLAN_NOTHING && end.rows > 0)
 		cursor_advance(end.xid, end.id);
-	page_is_full = end.rows == READ_AHEAD;
+	page_is_full = end.rows == end.max;
 	return result;
 }
 
@@ -296,7 +302,8 @@ read_page(PageEnd *end)
 	args[1] = begins ? (Datum) 0 : CStringGetTextDatum(cursor_now());
 	args[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(begins ? 0 : cursor_after_xid));
 	args[3] = Int64GetDatum(begins ? 0 : cursor_after_id);
-	args[4] = Int32GetDatum(READ_AHEAD);
+	end->max = look_up ? READ_AHEAD_RECOVERING : READ_AHEAD;
+	args[4] = Int32GetDatum(end->max);
 	SPI_execute_plan(look_up ?
 					 session_plan(&look_up_plan, PAGE("true"), 5, types) :
 					 session_plan(&plan, PAGE("false"), 5, types),

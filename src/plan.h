@@ -15,7 +15,7 @@ typedef enum PlanResult
 {
 	PLAN_NOTHING,				/* no work that could be done now */
 	PLAN_SOME,					/* all there was */
-	PLAN_MORE,					/* a full page: look again */
+	PLAN_MORE,					/* there may be more: look again */
 	PLAN_NOT_STARTED,			/* the database is stopped */
 	PLAN_FAILED					/* an error of the moment; try again later */
 } PlanResult;
@@ -29,8 +29,8 @@ extern void plan_forget(void);
 extern PlanResult plan_started(void);
 
 /*
- * Plans a page of new messages, at most max of them, and hands the pushes to
- * submit().  Runs transactions of its own.
+ * Plans at most max (> 0) new messages, of those that it has read ahead, and
+ * hands the pushes to submit().  Runs transactions of its own.
  */
 extern PlanResult plan_new(int max, void (*submit) (Push *push));
 

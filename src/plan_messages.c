@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -96,20 +97,28 @@ composites(const SPITupleTable *table, uint64 count)
  * a subquery is not inlined.)
  */
 static void
-decide(Datum ids, TimestampTz at)
+decide(Datum ids, const char *snapshot, TimestampTz at)
 {
 	static SPIPlanPtr read_plan = NULL;
 	static SPIPlanPtr decide_plan = NULL;
-	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
-	Datum		args[] = {ids, TimestampTzGetDatum(at)};
+	Oid			read_types[] = {INT8ARRAYOID, PG_SNAPSHOTOID};
+	Datum		read_args[] = {ids, (Datum) 0};
+	Oid			types[] = {InvalidOid, TIMESTAMPTZOID};
+	Datum		args[] = {(Datum) 0, TimestampTzGetDatum(at)};
 
+	if (snapshot != NULL)
+		read_args[1] = DirectFunctionCall1(pg_snapshot_in,
+										   CStringGetDatum(snapshot));
 	SPI_execute_plan(session_plan(&read_plan,
 								  "SELECT m"
 								  " FROM pg_catalog.unnest($1) AS wanted(id)"
 								  " CROSS JOIN LATERAL"
-								  "  imp_push.message_by_id(wanted.id) m",
-								  1, types),
-					 args, NULL, true, 0);
+								  "  imp_push.message_by_id(wanted.id) m"
+								  " WHERE $2 IS NULL OR"
+								  "  pg_catalog.pg_visible_in_snapshot("
+								  "   m.queued_xid, $2)",
+								  2, read_types),
+					 read_args, snapshot != NULL ? NULL : " n", true, 0);
 	args[0] = composites(SPI_tuptable, SPI_processed);
 	types[0] = get_array_type(SPI_gettypeid(SPI_tuptable->tupdesc, 1));
 	SPI_execute_plan(session_plan(&decide_plan,
@@ -211,7 +220,8 @@ plan_push(const Decision *decision, bool waiting, PlannedRow *row)
 }
 
 void
-plan_messages(Datum ids, TimestampTz at, PlannedPushTaker take, void *arg)
+plan_messages(Datum ids, const char *snapshot, TimestampTz at,
+			  PlannedPushTaker take, void *arg)
 {
 	SPITupleTable *table;
 	uint64		count;
@@ -219,7 +229,7 @@ plan_messages(Datum ids, TimestampTz at, PlannedPushTaker take, void *arg)
 	Datum	   *ended;
 	int			n;
 
-	decide(ids, at);
+	decide(ids, snapshot, at);
 	table = SPI_tuptable;
 	count = SPI_processed;
 	decisions = read_decisions(table, count);
@@ -279,7 +289,8 @@ imp_push_plan_messages(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 
 	SPI_connect();
-	plan_messages(PG_GETARG_DATUM(0), PG_GETARG_TIMESTAMPTZ(1), put_row, &rows);
+	plan_messages(PG_GETARG_DATUM(0), NULL, PG_GETARG_TIMESTAMPTZ(1), put_row,
+				  &rows);
 	SPI_finish();
 
 	result->returnMode = SFRM_Materialize;

@@ -16,9 +16,11 @@ typedef void (*PlannedPushTaker) (const PlannedRow *row, void *arg);
 
 /*
  * Plans the messages of a bigint[], in a transaction and connected to SPI.
- * The rows live until SPI_finish().
+ * Those that the snapshot does not see are left out: what has got the id of a
+ * message that is gone will be read again.  NULL: none is left out.  The rows
+ * live until SPI_finish().
  */
-extern void plan_messages(Datum ids, TimestampTz at, PlannedPushTaker take,
-						  void *arg);
+extern void plan_messages(Datum ids, const char *snapshot, TimestampTz at,
+						  PlannedPushTaker take, void *arg);
 
 #endif							/* IMP_PLAN_MESSAGES_H */

@@ -173,7 +173,7 @@ plan_new(int size, Slice *slice)
 
 	plan_messages(session_array(work->message_ids + work->next, NULL, size,
 								INT8OID),
-				  slice->decided_at, take_row, slice);
+				  cursor_now(), slice->decided_at, take_row, slice);
 }
 
 /* Pushes that wait and are due */

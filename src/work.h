@@ -27,10 +27,10 @@ typedef struct Work
 } Work;
 
 /*
- * Plans the next max elements, a slice a transaction, and hands over the pushes
- * of each slice after its commit.  A slice that raises an error is halved, down
- * to the one that is at fault, which ends as failed.  work->next says how far it
- * came; false: no further, for an error was of the moment.
+ * Plans the next max (> 0) elements, a slice a transaction, and hands over the
+ * pushes of each slice after its commit.  A slice that raises an error is
+ * halved, down to the one that is at fault, which ends as failed.  work->next
+ * says how far it came; false: no further, for an error was of the moment.
  */
 extern bool work_plan(Work *work, int max, void (*submit) (Push *push));
 

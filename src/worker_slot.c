@@ -223,8 +223,9 @@ has_worker(Oid database)
  * database: so it runs after the process has gone from the array of
  * processes, and whoever sees the slot free finds the database without it.
  *
- * If the postmaster restarts us, the launcher must not: with two registered,
- * one would wait in vain for the other and take up a background worker.
+ * If the postmaster restarts us, nobody else need be asked to: with two
+ * registered, one would wait in vain for the other and take up a background
+ * worker.
  */
 static void
 free_slot(int code, Datum arg)

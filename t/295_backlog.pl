@@ -1,5 +1,5 @@
-# A backlog: the first push goes out at once, and the worker's memory does not
-# depend on how much there is.
+# A backlog: the first push goes out at once, a recipient's messages come in their
+# order, and the worker's memory does not depend on how much there is.
 #
 # IMP_PUSH_BACKLOG is the number of messages, 20,000 unless it is set.  If it is,
 # other tests do not run beside this one, and a second is a second.
@@ -48,6 +48,23 @@ sub arrived
 	  map { /"arrived_us":(\d+)/ ? $1 / 1e6 : () } @{ $sim->read_logs };
 }
 
+# How often a message arrived after a later one to the same recipient
+sub out_of_order
+{
+	my %last;
+	my $times = 0;
+
+	foreach my $request ($sim->requests)
+	{
+		my ($place) = $request->{json}{m} =~ /^backlog (\d+)$/ or next;
+		my $recipient = $request->{json}{t};
+
+		$times++ if $place < ($last{$recipient} || 0);
+		$last{$recipient} = $place;
+	}
+	return $times;
+}
+
 bind_users($node, $users);
 
 my $begun = start_with(10, 'few');
@@ -90,6 +107,7 @@ cmp_ok($first, '<', 1, 'and within a second')
   if $ENV{IMP_PUSH_BACKLOG};
 is(none_lost($sim, $number, 'a backlog, and an old snapshot', $node)->{repeated},
 	0, 'none comes twice');
+is(out_of_order(), 0, "a recipient's messages come in the order of the queue");
 cmp_ok($resident[3], '<', $resident[0] + 10_000, 'its memory is flat');
 $session->query_safe('COMMIT');
 $session->quit;

@@ -273,6 +273,28 @@ subtest 'pushes that nobody answers take all the room' => sub {
 	none_lost($sim, 100, 'no room');
 };
 
+subtest 'an id that is used again before its turn has come' => sub {
+	settings('imp_push.max_in_flight = 10');
+	$sim->forget;
+	$sim->control('fault delay=2000');
+	insert_to_users($node, 100, msg_id => 'read');
+	$sim->wait_for(10);
+	$node->safe_psql(
+		'postgres', q{
+		WITH gone AS (
+			DELETE FROM imp_push.offline_message
+			WHERE msg_id = 'read' AND recipient = 'user99' RETURNING id)
+		INSERT INTO imp_push.offline_message (id, sender, recipient, msg_id)
+		SELECT id, 's', 'user99', 'in its place' FROM gone});
+	$sim->control('clear');
+	wait_settled($node);
+	is(scalar(grep { $_->{json}{m} eq 'in its place' } $sim->requests),
+		1, 'is pushed once');
+	is(scalar(grep { $_->{json}{t} eq 'user99' } $sim->requests),
+		1, 'and what it belonged to before is not');
+	settings('imp_push.max_in_flight = 1000');
+};
+
 subtest 'a test that says too much' => sub {
 	my $pid = wait_for_worker($node);
 	my $test = $node->safe_psql('postgres',
