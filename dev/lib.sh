@@ -94,7 +94,8 @@ copy_checkout()
 		--exclude=./apnsim/apnsim --exclude=./tmp_check --exclude=./results \
 		--exclude=./output_iso --exclude=./log --exclude=./t/fuzz/out \
 		--exclude=node_modules --exclude=./bench/bare_loop \
-		--exclude=./bench/floor --exclude=./bench/inserter --exclude=./bench/listener . |
+		--exclude=./bench/floor --exclude=./bench/inserter \
+		--exclude=./bench/listener . |
 		tar -C "$2" -xof -
 }
 

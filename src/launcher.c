@@ -317,7 +317,7 @@ supervise(Supervised *entry, TimestampTz now)
 /*
  * A database that is not on the list, and whose worker had to make way or may
  * be leaving while somebody calls start().  As long as a worker is there, the
- * wish stands; one that the postmaster restarts takes it along (free_slot).
+ * wish stands; if the postmaster restarts that worker, it is void (free_slot).
  */
 static void
 bring_back(Oid database, const char *name)

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -15,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 #include "utils/xid8.h"
 
 #include "cursor.h"
@@ -59,7 +61,7 @@ enum
 /* Where reading goes on after a page. */
 typedef struct PageEnd
 {
-	int			max;
+	bool		is_full;		/* there may be more */
 	int			rows;
 	uint64		xid;
 	int64		id;
@@ -223,7 +225,7 @@ next_page(void)
 
 	if (result == PLAN_NOTHING && end.rows > 0)
 		cursor_advance(end.xid, end.id);
-	page_is_full = end.rows == end.max;
+	page_is_full = end.is_full;
 	return result;
 }
 
@@ -252,17 +254,13 @@ compare_messages(const void *left, const void *right)
 {
 	const NewMessage *a = (const NewMessage *) left;
 	const NewMessage *b = (const NewMessage *) right;
-	int			a_length = VARSIZE_ANY_EXHDR(a->recipient);
-	int			b_length = VARSIZE_ANY_EXHDR(b->recipient);
-	int			order = memcmp(VARDATA_ANY(a->recipient),
-							   VARDATA_ANY(b->recipient),
-							   Min(a_length, b_length));
+	int			order = varstr_cmp(VARDATA_ANY(a->recipient),
+								   VARSIZE_ANY_EXHDR(a->recipient),
+								   VARDATA_ANY(b->recipient),
+								   VARSIZE_ANY_EXHDR(b->recipient),
+								   C_COLLATION_OID);
 
-	if (order != 0)
-		return order;
-	if (a_length != b_length)
-		return a_length < b_length ? -1 : 1;
-	return a->place < b->place ? -1 : 1;
+	return order != 0 ? order : a->place - b->place;
 }
 
 static void
@@ -289,6 +287,7 @@ read_page(PageEnd *end)
 	Datum		args[5];
 	char		nulls[] = "     ";
 	bool		begins = cursor_reading() == NULL;
+	int			max;
 	NewMessage *messages;
 	int			n = 0;
 	bool		isnull;
@@ -302,8 +301,8 @@ read_page(PageEnd *end)
 	args[1] = begins ? (Datum) 0 : CStringGetTextDatum(cursor_now());
 	args[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(begins ? 0 : cursor_after_xid));
 	args[3] = Int64GetDatum(begins ? 0 : cursor_after_id);
-	end->max = look_up ? READ_AHEAD_RECOVERING : READ_AHEAD;
-	args[4] = Int32GetDatum(end->max);
+	max = look_up ? READ_AHEAD_RECOVERING : READ_AHEAD;
+	args[4] = Int32GetDatum(max);
 	SPI_execute_plan(look_up ?
 					 session_plan(&look_up_plan, PAGE("true"), 5, types) :
 					 session_plan(&plan, PAGE("false"), 5, types),
@@ -338,6 +337,7 @@ read_page(PageEnd *end)
 		messages[n].place = n;
 		n++;
 	}
+	end->is_full = end->rows == max;
 	fill_page(messages, n);
 	return true;
 }

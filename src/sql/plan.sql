@@ -344,8 +344,7 @@ CROSS JOIN LATERAL (
 				CASE WHEN binding.is_voip THEN 5120 ELSE 4096 END)
 			END AS payload
 		FROM (
-				SELECT
-					imp_push.language_key(person.language) AS language,
+				SELECT imp_push.language_key(person.language) AS language,
 					COALESCE(NOT binding.is_voip
 						AND imp_push.ext_flag(message.apns, 'em_push_content_available')
 						AND COALESCE(imp_push.ext_text(message.apns, 'em_push_title'),

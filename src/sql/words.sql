@@ -131,7 +131,8 @@ BEGIN ATOMIC
 		) here
 		-- The highest level whose template exists; 4 is below the sender's words,
 		-- and has no arguments.  One after the other, each by the key: for all of
-		-- them together the planner would read the whole table.
+		-- them together the planner would read the whole table.  Those of level 4
+		-- are named by constants, and so are read once a statement.
 		LEFT JOIN LATERAL (
 			SELECT t.name, t.level,
 				CASE WHEN t.level < 4 OR here.title IS NULL THEN t.title END AS title,
