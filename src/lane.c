@@ -175,6 +175,7 @@ lane_start(Lane *lane, Push *push)
 	request->started_at = lane->used_at = lane_clock();
 	dlist_push_tail(&lane->under_way, &request->node);
 	lane->in_flight++;
+	lane->full = lane->in_flight >= lane->window;
 	if (lane->established)
 		lane_http2_submit(lane, request);
 	else
@@ -309,9 +310,22 @@ lane_next_tick(const Lane *lane)
 /* ---------- the window ---------- */
 
 /*
- * After its first answer a lane may carry first_window, then one more with
- * each answer that finds the window full.
+ * After its first answer a lane may carry first_window, then, as long as it is
+ * filled, one more with each answer, which doubles it in a round trip.  It
+ * grows by one in a round trip where streams have been refused, or where
+ * first_window says that connections do not live long.  (Whether it was filled
+ * has to be known from when the last request was started: answers come
+ * together, and by the first of them all of these have made room.)
  */
+static void
+grow(Lane *lane, bool slowly)
+{
+	if (slowly && ++lane->grown < lane->window)
+		return;
+	lane->grown = 0;
+	lane->window++;
+}
+
 void
 lane_answered(Lane *lane, bool accepted, int first_window)
 {
@@ -328,9 +342,8 @@ lane_answered(Lane *lane, bool accepted, int first_window)
 		lane->state = LANE_WARM;
 		lane->window = first_window;
 	}
-	else if (accepted && lane->in_flight + 1 >= lane->window &&
-			 clock >= lane->grow_at)
-		lane->window++;
+	else if (accepted && lane->full && clock >= lane->grow_at)
+		grow(lane, lane->refused || first_window < LANE_FIRST_WINDOW);
 }
 
 void
@@ -354,6 +367,7 @@ lane_refused(Lane *lane)
 	if (lane->refusals < REFUSALS_FEW || clock < lane->grow_at)
 		return;
 	lane->window = Max(lane->in_flight, 1);
+	lane->refused = true;
 	lane->grow_at = clock + REFUSAL_HOLD;
 }
 

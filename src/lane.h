@@ -24,6 +24,9 @@
 /* Addresses that libcurl tries at a time, its resolver's, and some to spare */
 #define LANE_SOCKETS 8
 
+/* The window after the first answer, where nothing speaks against it */
+#define LANE_FIRST_WINDOW 64
+
 typedef enum LaneState
 {
 	LANE_COLD,					/* no answer yet: one request at a time */
@@ -79,6 +82,9 @@ typedef struct Lane
 
 	/* The window */
 	int			window;			/* requests that it may carry now */
+	bool		full;			/* the last one that was started filled it */
+	bool		refused;		/* streams have been, for being too many */
+	int			grown;			/* answers towards one more, if it grows slowly */
 	int			refusals;		/* streams refused since the last answer */
 	int64		grow_at;		/* no larger window before */
 

@@ -34,8 +34,7 @@
 /* Connections that only finish what they carry; the oldest has to go. */
 #define DRAINING_MOST 16
 
-/* A lane's window after its first answer; a smaller one grows by one in … */
-#define FIRST_WINDOW 64
+/* A smaller first window grows by one in so many answers. */
 #define WINDOW_ANSWERS 16
 
 /* A provider token is refused at 60 minutes; see certificate_authorize(). */
@@ -54,7 +53,7 @@ sender_create(const char *name)
 	dlist_init(&sender->lanes);
 	guard_init(&sender->guard);
 	sender->connect_credit = CONNECT_BURST;
-	sender->first_window = FIRST_WINDOW;
+	sender->first_window = LANE_FIRST_WINDOW;
 	sender->credit_at = lane_clock();
 	return sender;
 }
@@ -269,7 +268,7 @@ sender_heard(Sender *sender)
 	sender->connect_credit = Min(sender->connect_credit +
 								 1.0 / CONNECT_ANSWERS, CONNECT_BURST);
 	sender->first_window = Min(sender->first_window + 1.0 / WINDOW_ANSWERS,
-							   FIRST_WINDOW);
+							   LANE_FIRST_WINDOW);
 }
 
 /*
