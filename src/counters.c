@@ -39,11 +39,12 @@ typedef struct Counter
 	double		amount;
 } Counter;
 
-/* By certificate, for certificate_status. */
+/* By certificate: for certificate_status, and what nearly every push adds to. */
 typedef struct Traffic
 {
 	char		certificate[MAX_KEY];	/* hash key */
-	int64		sent;
+	int64		accepted;		/* answers */
+	int64		sent;			/* outcomes */
 	int64		failed;
 	uint64		resent;			/* as last written */
 } Traffic;
@@ -122,18 +123,20 @@ traffic_of(const char *certificate)
 	strlcpy(key, certificate, sizeof(key));
 	entry = hash_search(traffic, key, HASH_ENTER, &found);
 	if (!found)
-		entry->sent = entry->failed = entry->resent = 0;
+		entry->accepted = entry->sent = entry->failed = entry->resent = 0;
 	return entry;
 }
 
 void
 count_answer(const Push *push)
 {
+	Traffic    *of_certificate = traffic_of(push->certificate);
 	StringInfoData labels;
 	char		status[12];
 
-	(void) traffic_of(push->certificate);
-	if (push->apns_status == 0)
+	if (push->verdict == VERDICT_SENT)
+		of_certificate->accepted++;
+	if (push->verdict == VERDICT_SENT || push->apns_status == 0)
 		return;
 	snprintf(status, sizeof(status), "%d", push->apns_status);
 	initStringInfo(&labels);
@@ -148,24 +151,19 @@ void
 count_outcome(const Push *push)
 {
 	StringInfoData labels;
-	bool		sent = push->verdict == VERDICT_SENT;
 
-	initStringInfo(&labels);
-	add_label(&labels, "status", sent ? "sent" : "failed");
-	add_label(&labels, "reason", sent ? NULL : push->reason);
-	*counter("imp_push_decisions_total", labels.data) += 1;
-
-	if (sent)
+	if (push->verdict == VERDICT_SENT)
 	{
-		resetStringInfo(&labels);
-		add_label(&labels, "certificate", push->certificate);
-		*counter("imp_push_sent_total", labels.data) += 1;
 		traffic_of(push->certificate)->sent++;
 		if (push->attempts == 0)
 			count_latency(push);
+		return;
 	}
-	else
-		traffic_of(push->certificate)->failed++;
+	traffic_of(push->certificate)->failed++;
+	initStringInfo(&labels);
+	add_label(&labels, "status", "failed");
+	add_label(&labels, "reason", push->reason);
+	*counter("imp_push_decisions_total", labels.data) += 1;
 	pfree(labels.data);
 }
 
@@ -260,6 +258,47 @@ write_counters(void)
 					 args, NULL, false, 0);
 }
 
+/* Adds to the counter of this name, which has the labels of its certificate. */
+static void
+add_of_certificate(const char *name, const Traffic *of_certificate,
+				   const char *status, double amount)
+{
+	StringInfoData labels;
+
+	if (amount == 0)
+		return;
+	initStringInfo(&labels);
+	add_label(&labels, "certificate", of_certificate->certificate);
+	if (status != NULL)
+	{
+		add_label(&labels, "status", status);
+		add_label(&labels, "reason", NULL);
+	}
+	*counter(name, labels.data) += amount;
+}
+
+static void
+add_counters_of(Traffic *of_certificate)
+{
+	uint64		resent = send_resent(of_certificate->certificate);
+
+	add_of_certificate("imp_push_answers_total", of_certificate, "200",
+					   of_certificate->accepted);
+	add_of_certificate("imp_push_sent_total", of_certificate, NULL,
+					   of_certificate->sent);
+	if (of_certificate->sent > 0)
+		*counter("imp_push_decisions_total",
+				 "{\"status\":\"sent\",\"reason\":\"\"}") += of_certificate->sent;
+	of_certificate->accepted = 0;
+
+	if (resent > of_certificate->resent)
+	{
+		add_of_certificate("imp_push_resent_total", of_certificate, NULL,
+						   resent - of_certificate->resent);
+		of_certificate->resent = resent;
+	}
+}
+
 static void
 write_traffic(void)
 {
@@ -279,17 +318,7 @@ write_traffic(void)
 	hash_seq_init(&scan, traffic);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		uint64		resent = send_resent(entry->certificate);
-
-		if (resent > entry->resent)
-		{
-			StringInfoData labels;
-
-			initStringInfo(&labels);
-			add_label(&labels, "certificate", entry->certificate);
-			*counter("imp_push_resent_total", labels.data) += resent - entry->resent;
-			entry->resent = resent;
-		}
+		add_counters_of(entry);
 		if (entry->sent == 0 && entry->failed == 0)
 			continue;
 		names[n] = CStringGetTextDatum(entry->certificate);

@@ -84,7 +84,7 @@ typedef struct Lane
 	int			window;			/* requests that it may carry now */
 	bool		full;			/* the last one that was started filled it */
 	bool		refused;		/* streams have been, for being too many */
-	int			grown;			/* answers towards one more, if it grows slowly */
+	int			grown;			/* answers towards one more, if slowly */
 	int			refusals;		/* streams refused since the last answer */
 	int64		grow_at;		/* no larger window before */
 

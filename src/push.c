@@ -126,6 +126,7 @@ push_from_row(const PlannedRow *row, Generation *generation, Message *previous)
 	push->attempts = DatumGetInt32(row->values[PLANNED_ATTEMPTS]);
 	push->waiting = DatumGetBool(row->values[PLANNED_WAITING]);
 	push->probe = DatumGetBool(row->values[PLANNED_PROBE]);
+	push->uuid = *DatumGetUUIDP(row->values[PLANNED_APNS_ID]);
 	strlcpy(push->apns_id,
 			DatumGetCString(DirectFunctionCall1(uuid_out,
 												row->values[PLANNED_APNS_ID])),
@@ -212,10 +213,8 @@ pushes_with_row(void)
 	{
 		Push	   *push = dlist_container(Push, row_node, iter.cur);
 
-		accumArrayResult(state,
-						 DirectFunctionCall1(uuid_in,
-											 CStringGetDatum(push->apns_id)),
-						 false, UUIDOID, CurrentMemoryContext);
+		accumArrayResult(state, UUIDPGetDatum(&push->uuid), false, UUIDOID,
+						 CurrentMemoryContext);
 	}
 	return makeArrayResult(state, CurrentMemoryContext);
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
+#include "utils/uuid.h"
 
 #include "cursor.h"
 
@@ -80,7 +81,8 @@ typedef struct Push
 	char	   *token;
 	char	   *payload;
 	int			payload_length; /* bytes */
-	char		apns_id[37];	/* lower-case UUID */
+	pg_uuid_t	uuid;			/* the apns-id */
+	char		apns_id[37];	/* the same, in lower case */
 	char	   *topic;
 	char	   *push_type;		/* alert, background, voip */
 	int			priority;		/* 10 or 5 */

@@ -75,8 +75,14 @@ request_create(MemoryContext context, struct Lane *lane, Push *push,
 	request->lane = lane;
 	request->push = push;
 	if (authorization != NULL)
-		strlcpy(request->authorization, authorization,
-				sizeof(request->authorization));
+	{
+		/* Not strlcpy(), which goes byte by byte: it is long. */
+		Size		length = Min(strlen(authorization),
+								 sizeof(request->authorization) - 1);
+
+		memcpy(request->authorization, authorization, length);
+		request->authorization[length] = '\0';
+	}
 	return request;
 }
 

@@ -442,8 +442,7 @@ add_row(Rows *rows, Push *push, bool in_flight)
 	set_text(rows, SETTLE_RECIPIENT, message->recipient);
 	set_text(rows, SETTLE_DEVICE_ID, push->device_id);
 	set_text(rows, SETTLE_CERTIFICATE, push->certificate);
-	set_value(rows, SETTLE_APNS_ID,
-			  DirectFunctionCall1(uuid_in, CStringGetDatum(push->apns_id)));
+	set_value(rows, SETTLE_APNS_ID, UUIDPGetDatum(&push->uuid));
 	set_value(rows, SETTLE_ATTEMPTS, Int32GetDatum(push->attempts + charged));
 	set_value(rows, SETTLE_HAS_ROW, BoolGetDatum(push->waiting));
 	set_value(rows, SETTLE_EXPIRES_AT, TimestampTzGetDatum(push->expires_at));

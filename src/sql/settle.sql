@@ -34,11 +34,16 @@ BEGIN
 	SELECT current_slot, o.message_id, o.msg_id, o.recipient, o.device_id,
 		o.certificate, o.status, o.reason, o.detail, o.apns_id, o.apns_status,
 		o.attempts, o.decided_at, o.finished_at
-	FROM unnest(message_ids, msg_ids, recipients, device_ids, certificates,
-			apns_ids, statuses, reasons, details, apns_statuses, attempts,
-			decided_at, finished_at)
-		AS o(message_id, msg_id, recipient, device_id, certificate, apns_id,
-			status, reason, detail, apns_status, attempts, decided_at, finished_at)
+	FROM (
+		-- in FROM each would be stored, row by row, before it is read
+		SELECT unnest(message_ids) AS message_id, unnest(msg_ids) AS msg_id,
+			unnest(recipients) AS recipient, unnest(device_ids) AS device_id,
+			unnest(certificates) AS certificate, unnest(apns_ids) AS apns_id,
+			unnest(statuses) AS status, unnest(reasons) AS reason,
+			unnest(details) AS detail, unnest(apns_statuses) AS apns_status,
+			unnest(settle.attempts) AS attempts,
+			unnest(settle.decided_at) AS decided_at,
+			unnest(settle.finished_at) AS finished_at) o
 	WHERE o.status <> 'retry' AND o.message_id > 0;
 
 	IF 0 > ANY (message_ids) THEN
