@@ -248,7 +248,9 @@ sub dimension
 
 read_figures();
 
-my @peers = ('imp_push', 'imp_push, live', 'bare libcurl loop', 'Node.js worker');
+my @peers = (
+	'imp_push', 'imp_push, live', 'imp_push, away', 'bare libcurl loop',
+	'Node.js worker');
 draw(
 	'throughput',
 	{

@@ -4,7 +4,8 @@
 # which sends the very requests that imp_push sent in the round before, and
 # with a worker in Node.js.  And as many messages in one commit, "live", while
 # the worker is running and idle: one that has just started catches up without
-# a rest, one that meets a stream may rest.
+# a rest, one that meets a stream may rest.  And from start() again, "away":
+# each answer comes so much later as Apple is away.
 #
 # That all send the same is looked up in the sink's log before anything is
 # measured.  The peers' settings are tried out, imp_push has its defaults.
@@ -27,6 +28,7 @@ my $rounds = $ENV{BENCH_ROUNDS} || size_of(5, 3, 1);
 my $trials = size_of(2, 1, 0);
 my $trial_size = $n < 20_000 ? $n : 20_000;
 $trial_size = 5_000 if quick();
+my $away_ms = 50;
 my $requests = work_dir() . '/requests';
 my (%seconds, %cpu, %sink_cpu);
 
@@ -58,6 +60,15 @@ sub round_live
 	ask('BEGIN');
 	store_messages('imp_push.offline_message', 1, $n, $prefix);
 	return until_settled(cpu_of(worker_pid()), sub { ask('COMMIT') });
+}
+
+# imp_push, away: as from start(), but answers take their time.
+sub round_away
+{
+	my ($prefix) = @_;
+
+	sink_ctl("fault delay=$away_ms");
+	return round_imp_push($prefix);
 }
 
 # Seconds from the moment when go() is called, and CPU seconds of the worker
@@ -277,6 +288,7 @@ sub in_words
 my %peers = (
 	'imp_push' => sub { round_imp_push("$_[0]-i-") },
 	'imp_push, live' => sub { round_live("$_[0]-l-") },
+	'imp_push, away' => sub { round_away("$_[0]-a-") },
 	'bare libcurl loop' => sub { round_bare_loop($requests, $n, @$bare) },
 	'Node.js worker' => sub { round_node("$_[0]-n-", $n, $node) },
 );
@@ -300,7 +312,7 @@ sub measure
 
 my $with_node = node_is_there();
 my @all = (
-	'imp_push', 'imp_push, live', 'bare libcurl loop',
+	'imp_push', 'imp_push, live', 'imp_push, away', 'bare libcurl loop',
 	$with_node ? 'Node.js worker' : ());
 my @order = @all;
 my %bar = ('bare libcurl loop' => '≥ 0.60', 'Node.js worker' => '≥ 2.00');
@@ -345,9 +357,9 @@ report(
 	title => "throughput: $n stored messages pushed, one worker",
 	about => [
 		'From start() to the last settled outcome; live: all in one commit while the',
-		'worker is idle, from COMMIT to the last outcome.  One device for each person,',
-		'and rows of profile, presence and settings for all.  Medians of '
-		  . rounds($rounds) . '.'
+		'worker is idle, from COMMIT to the last outcome; away: from start(), each answer',
+		"$away_ms ms later.  One device for each person, and rows of profile, presence and",
+		'settings for all.  Medians of ' . rounds($rounds) . '.'
 	],
 	columns => [
 		'pushes/s', 'from–to', 'imp_push ÷ this', 'bar',

@@ -342,7 +342,8 @@ lane_answered(Lane *lane, bool accepted, int first_window)
 		lane->state = LANE_WARM;
 		lane->window = first_window;
 	}
-	else if (accepted && lane->full && clock >= lane->grow_at)
+	else if (accepted && lane->full &&
+			 clock >= lane->shrunk_at + REFUSAL_HOLD)
 		grow(lane, lane->refused || first_window < LANE_FIRST_WINDOW);
 }
 
@@ -350,25 +351,32 @@ void
 lane_slow_down(Lane *lane, int window)
 {
 	lane->window = Min(lane->window, window);
+	lane->full = false;
 }
 
 /*
  * One stream may be refused for reasons of its own.  But if several are, the
- * peer takes no more than there are, whatever limit it has told.  One that has
+ * peer takes no more than there are, whatever limit it has told: those that it
+ * has not answered, or, where it has answered meanwhile, half of the window.
+ * What was started before the window shrank says nothing new.  A peer that has
  * never answered is not worth another try.
  */
 void
-lane_refused(Lane *lane)
+lane_refused(Lane *lane, const Request *request)
 {
 	int64		clock = lane_clock();
 
+	if (lane->answers > 0 && request->started_at < lane->shrunk_at)
+		return;
 	if (lane->answers == 0 || ++lane->refusals > REFUSALS_MOST)
 		lane->state = LANE_DRAINING;
-	if (lane->refusals < REFUSALS_FEW || clock < lane->grow_at)
+	if (lane->refusals < REFUSALS_FEW ||
+		clock < lane->shrunk_at + REFUSAL_HOLD)
 		return;
-	lane->window = Max(lane->in_flight, 1);
+	lane->window = Max(Max(lane->in_flight, lane->window / 2), 1);
+	lane->full = false;
 	lane->refused = true;
-	lane->grow_at = clock + REFUSAL_HOLD;
+	lane->shrunk_at = clock;
 }
 
 bool

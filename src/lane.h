@@ -86,7 +86,7 @@ typedef struct Lane
 	bool		refused;		/* streams have been, for being too many */
 	int			grown;			/* answers towards one more, if slowly */
 	int			refusals;		/* streams refused since the last answer */
-	int64		grow_at;		/* no larger window before */
+	int64		shrunk_at;		/* for that; does not grow at once */
 
 	/* Trust */
 	int64		opened_at;
@@ -137,7 +137,7 @@ extern void lane_slow_down(Lane *lane, int window);
 
 /* The window: what the owner has learned from a request that ended. */
 extern void lane_answered(Lane *lane, bool accepted, int first_window);
-extern void lane_refused(Lane *lane);	/* the peer has refused a stream */
+extern void lane_refused(Lane *lane, const Request *request);	/* by the peer */
 extern bool lane_has_room(const Lane *lane);
 
 /* Its connection is not trusted any more: what it carries ends now. */

@@ -411,7 +411,7 @@ settle_not_processed(Case *c)
 	c->answer.class = ANSWER_NOT_PROCESSED;
 	c->answer.reason = "stream_refused";
 	if (c->lane->state != LANE_DRAINING)
-		lane_refused(c->lane);
+		lane_refused(c->lane, c->request);
 	if (is_nobody(c))
 	{
 		open_circuit(c, CIRCUIT_CONNECTION, NULL);

@@ -46,8 +46,22 @@ my $rounds = ImpPush::Rounds->new($node, $sim);
 	my $figures = $rounds->push_to($users, $name, "fault delay=$delay");
 	my $most = most_under_way();
 
-	cmp_ok($most, '>', 900, "$name: there are as many as max_in_flight allows");
-	cmp_ok($most, '<=', 1000, "$name: and no more than that");
+	diag("$name: at most $most under way");
+
+	# (A slow machine may not make as many in that time.)
+	cmp_ok($most, '>', 500, "$name: there are more with each round trip");
+	cmp_ok($most, '<=', 1000, "$name: but no more than max_in_flight allows");
+	$rounds->no_doubt($name, $figures);
+}
+
+# All of them were started before the first refusal could be heard of.
+{
+	my $name = 'three hundred refused before anything is answered';
+	my $figures = $rounds->push_to(1000, $name,
+		'fault count=300 refuse', "fault delay=$delay");
+
+	is($figures->{again}, 300, "$name: those come again");
+	is($figures->{opened}, 0, "$name: over the same connection");
 	$rounds->no_doubt($name, $figures);
 }
 
