@@ -1,7 +1,8 @@
 # memory.pl: does the worker grow?
 #
 # Its resident size, without shared memory, after a tenth of the pushes and
-# after all of them.
+# after all of them.  Answers come late, so that from the beginning there are
+# as many under way as max_in_flight allows, and their memory is no growth.
 
 package Bench::Memory;
 
@@ -16,6 +17,7 @@ use Report;
 my $users = size_of(100_000, 5_000);
 my $n = size_of(1_000_000, 40_000);
 my $step = $n / 10;
+my $delay_ms = 100;
 
 my (@rows, @sizes);
 
@@ -32,6 +34,7 @@ sub look
 }
 
 start_sink('--no-log');
+sink_ctl("fault delay=$delay_ms");
 create_people($users);
 fresh_messages('imp_push.offline_message', 0, '');
 for my $tenth (1 .. 10)
@@ -50,7 +53,8 @@ report(
 	title => "memory: resident size of the worker, in MB, during $n pushes",
 	about => [
 		'own: what it has allocated; files: programs and libraries; shared: pages of',
-		'shared_buffers that it has touched, which are no memory of its own.'
+		'shared_buffers that it has touched, which are no memory of its own.  Each answer',
+		"comes $delay_ms ms late, so that there are as many under way as may be."
 	],
 	columns => [ 'own', 'files', 'own and files', 'shared' ],
 	rows => \@rows,

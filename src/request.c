@@ -62,27 +62,17 @@ Request *
 request_create(MemoryContext context, struct Lane *lane, Push *push,
 			   const char *authorization)
 {
-	Request    *request = MemoryContextAlloc(context, sizeof(Request));
+	Size		length = authorization != NULL ? strlen(authorization) : 0;
+	Request    *request;
 
-	/* Not the whole: the buffers are large. */
-	memset(request, 0, offsetof(Request, authorization));
-	request->authorization[0] = '\0';
-	request->sent = request->not_processed = false;
-	request->whole = request->clean = false;
-	request->code = CURLE_OK;
-	request->status = request->body_length = 0;
-
+	request = MemoryContextAlloc(context, offsetof(Request, authorization) +
+								 length + 1);
+	memset(request, 0, offsetof(Request, body));	/* which is large */
 	request->lane = lane;
 	request->push = push;
-	if (authorization != NULL)
-	{
-		/* Not strlcpy(), which goes byte by byte: it is long. */
-		Size		length = Min(strlen(authorization),
-								 sizeof(request->authorization) - 1);
-
+	if (length > 0)
 		memcpy(request->authorization, authorization, length);
-		request->authorization[length] = '\0';
-	}
+	request->authorization[length] = '\0';
 	return request;
 }
 

@@ -18,7 +18,6 @@ struct Lane;
 
 /* four pseudo-headers, authorization, content-length, six apns-* */
 #define REQUEST_HEADERS 12
-#define REQUEST_AUTHORIZATION_SIZE 1024
 
 typedef struct Request
 {
@@ -28,7 +27,6 @@ typedef struct Request
 	int64		started_at;		/* by lane_clock() */
 	int32		stream_id;		/* 0: no stream yet */
 	int			body_sent;		/* bytes of the payload */
-	char		authorization[REQUEST_AUTHORIZATION_SIZE];
 
 	/* What is known of its way */
 	bool		sent;			/* handed to the connection, in part at least */
@@ -39,6 +37,9 @@ typedef struct Request
 	int			status;			/* HTTP status, 0: none came */
 	int			body_length;	/* may be more than was kept */
 	char		body[ANSWER_BODY_SIZE];
+
+	/* A header line, or empty: the token may be another when it is answered */
+	char		authorization[FLEXIBLE_ARRAY_MEMBER];
 } Request;
 
 /* Why a push cannot be put into a request ("invalid_header" …), or NULL. */
