@@ -127,44 +127,76 @@ traffic_of(const char *certificate)
 	return entry;
 }
 
+/* Takes the labels. */
+static void
+add(const char *name, StringInfo labels, double amount)
+{
+	if (amount > 0)
+		*counter(name, labels->data) += amount;
+	pfree(labels->data);
+}
+
+static void
+add_of_certificate(const char *name, const char *certificate, double amount)
+{
+	StringInfoData labels;
+
+	initStringInfo(&labels);
+	add_label(&labels, "certificate", certificate);
+	add(name, &labels, amount);
+}
+
+static void
+add_answers(const char *certificate, int status, const char *reason,
+			double amount)
+{
+	StringInfoData labels;
+	char		status_text[12];
+
+	snprintf(status_text, sizeof(status_text), "%d", status);
+	initStringInfo(&labels);
+	add_label(&labels, "certificate", certificate);
+	add_label(&labels, "status", status_text);
+	add_label(&labels, "reason", reason);
+	add("imp_push_answers_total", &labels, amount);
+}
+
+static void
+add_decisions(const char *status, const char *reason, double amount)
+{
+	StringInfoData labels;
+
+	initStringInfo(&labels);
+	add_label(&labels, "status", status);
+	add_label(&labels, "reason", reason);
+	add("imp_push_decisions_total", &labels, amount);
+}
+
 void
 count_answer(const Push *push)
 {
 	Traffic    *of_certificate = traffic_of(push->certificate);
-	StringInfoData labels;
-	char		status[12];
 
 	if (push->verdict == VERDICT_SENT)
 		of_certificate->accepted++;
-	if (push->verdict == VERDICT_SENT || push->apns_status == 0)
-		return;
-	snprintf(status, sizeof(status), "%d", push->apns_status);
-	initStringInfo(&labels);
-	add_label(&labels, "certificate", push->certificate);
-	add_label(&labels, "status", status);
-	add_label(&labels, "reason", push->reason);
-	*counter("imp_push_answers_total", labels.data) += 1;
-	pfree(labels.data);
+	else if (push->apns_status != 0)
+		add_answers(push->certificate, push->apns_status, push->reason, 1);
 }
 
 void
 count_outcome(const Push *push)
 {
-	StringInfoData labels;
+	Traffic    *of_certificate = traffic_of(push->certificate);
 
-	if (push->verdict == VERDICT_SENT)
+	if (push->verdict != VERDICT_SENT)
 	{
-		traffic_of(push->certificate)->sent++;
-		if (push->attempts == 0)
-			count_latency(push);
+		of_certificate->failed++;
+		add_decisions("failed", push->reason, 1);
 		return;
 	}
-	traffic_of(push->certificate)->failed++;
-	initStringInfo(&labels);
-	add_label(&labels, "status", "failed");
-	add_label(&labels, "reason", push->reason);
-	*counter("imp_push_decisions_total", labels.data) += 1;
-	pfree(labels.data);
+	of_certificate->sent++;
+	if (push->attempts == 0)
+		count_latency(push);
 }
 
 /*
@@ -258,42 +290,21 @@ write_counters(void)
 					 args, NULL, false, 0);
 }
 
-/* Adds to the counter of this name, which has the labels of its certificate. */
-static void
-add_of_certificate(const char *name, const Traffic *of_certificate,
-				   const char *status, double amount)
-{
-	StringInfoData labels;
-
-	if (amount == 0)
-		return;
-	initStringInfo(&labels);
-	add_label(&labels, "certificate", of_certificate->certificate);
-	if (status != NULL)
-	{
-		add_label(&labels, "status", status);
-		add_label(&labels, "reason", NULL);
-	}
-	*counter(name, labels.data) += amount;
-}
-
+/* What was not made into counters at each push. */
 static void
 add_counters_of(Traffic *of_certificate)
 {
-	uint64		resent = send_resent(of_certificate->certificate);
+	const char *certificate = of_certificate->certificate;
+	uint64		resent = send_resent(certificate);
 
-	add_of_certificate("imp_push_answers_total", of_certificate, "200",
-					   of_certificate->accepted);
-	add_of_certificate("imp_push_sent_total", of_certificate, NULL,
-					   of_certificate->sent);
-	if (of_certificate->sent > 0)
-		*counter("imp_push_decisions_total",
-				 "{\"status\":\"sent\",\"reason\":\"\"}") += of_certificate->sent;
+	add_answers(certificate, 200, NULL, of_certificate->accepted);
 	of_certificate->accepted = 0;
-
+	add_of_certificate("imp_push_sent_total", certificate,
+					   of_certificate->sent);
+	add_decisions("sent", NULL, of_certificate->sent);
 	if (resent > of_certificate->resent)
 	{
-		add_of_certificate("imp_push_resent_total", of_certificate, NULL,
+		add_of_certificate("imp_push_resent_total", certificate,
 						   resent - of_certificate->resent);
 		of_certificate->resent = resent;
 	}

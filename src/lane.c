@@ -344,7 +344,7 @@ lane_answered(Lane *lane, bool accepted, int first_window)
 	}
 	else if (accepted && lane->full &&
 			 clock >= lane->shrunk_at + REFUSAL_HOLD)
-		grow(lane, lane->refused || first_window < LANE_FIRST_WINDOW);
+		grow(lane, lane->shrunk_at != 0 || first_window < LANE_FIRST_WINDOW);
 }
 
 void
@@ -366,16 +366,14 @@ lane_refused(Lane *lane, const Request *request)
 {
 	int64		clock = lane_clock();
 
-	if (lane->answers > 0 && request->started_at < lane->shrunk_at)
+	if (request->started_at < lane->shrunk_at)
 		return;
 	if (lane->answers == 0 || ++lane->refusals > REFUSALS_MOST)
 		lane->state = LANE_DRAINING;
 	if (lane->refusals < REFUSALS_FEW ||
 		clock < lane->shrunk_at + REFUSAL_HOLD)
 		return;
-	lane->window = Max(Max(lane->in_flight, lane->window / 2), 1);
-	lane->full = false;
-	lane->refused = true;
+	lane_slow_down(lane, Max(Max(lane->in_flight, lane->window / 2), 1));
 	lane->shrunk_at = clock;
 }
 

@@ -83,10 +83,9 @@ typedef struct Lane
 	/* The window */
 	int			window;			/* requests that it may carry now */
 	bool		full;			/* the last one that was started filled it */
-	bool		refused;		/* streams have been, for being too many */
 	int			grown;			/* answers towards one more, if slowly */
 	int			refusals;		/* streams refused since the last answer */
-	int64		shrunk_at;		/* for that; does not grow at once */
+	int64		shrunk_at;		/* for too many refusals; 0: never */
 
 	/* Trust */
 	int64		opened_at;
